@@ -1,0 +1,1 @@
+"""Shells that write to nodes over HTTP."""

@@ -1,0 +1,1 @@
+"""Shells of the worker process: Faust and what runs beside its agents."""

@@ -1,0 +1,106 @@
+"""Keeps a node's task list short: checkpoints first, then the deletion of what is in them.
+
+What always holds: nothing is deleted before the node says that the checkpoint which includes it has succeeded; what is
+remembered in between may be forgotten at any time, then the next look plans anew. Who calls it: the node's keeper, when
+the node is otherwise as it should be. It must not know: what may go (``agents/checkpoint.py``).
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from agents.checkpoint import TASKS_MAX, Pruning, plan_pruning
+from agents.node_admin import NodeAdmin, TaskEnd
+from schemas.errors import NodeRejectedError
+from schemas.events import IndexRecord
+from schemas.ids import NodeId, NodeIndexUid, TaskUid
+from schemas.posts import build_metadata
+
+LOOK_S = 60.0
+"""Between two looks at how many tasks a node keeps: at a hundred posts a second it gets 6,000 in this time."""
+
+KEPT_PART = 10
+"""One in so many of the allowed tasks, the newest, always stays."""
+
+TASK_NOT_FOUND = "task_not_found"
+
+_log = logging.getLogger(__name__)
+
+
+class TaskPruner:
+    """One node's pruner.
+
+    Args:
+        node: its id, for the log.
+        admin: the way to it; the keeper's.
+        clock: monotonic seconds.
+        tasks_max: how many tasks the node may keep.
+    """
+
+    def __init__(
+        self, node: NodeId, admin: NodeAdmin, *, clock: Callable[[], float], tasks_max: int = TASKS_MAX
+    ) -> None:
+        self._node = node
+        self._admin = admin
+        self._clock = clock
+        self._tasks_max = tasks_max
+        self.forget()
+
+    def forget(self) -> None:
+        """Believe nothing of what was written: the node may come back with another disk."""
+        self._written: list[tuple[Pruning, TaskUid]] = []
+        self._look_s = self._clock()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a checkpoint was written that has not been seen finished."""
+        return bool(self._written)
+
+    async def prune(self, indexes: Mapping[NodeIndexUid, IndexRecord]) -> None:
+        """Take the next step there is: delete behind a checkpoint that succeeded, or look whether one is needed.
+
+        Raises:
+            NodeError: the node did not answer, or refused.
+        """
+        if self._written:
+            await self._finish()
+        elif self._clock() >= self._look_s:
+            self._look_s = self._clock() + LOOK_S
+            if await self._admin.fetch_task_count() > self._tasks_max:
+                await self._write(indexes)
+
+    async def _write(self, indexes: Mapping[NodeIndexUid, IndexRecord]) -> None:
+        tasks = await self._admin.fetch_tasks()
+        incarnations = {uid: index.incarnation for uid, index in indexes.items()}
+        for pruning in plan_pruning(tasks, incarnations, kept=self._tasks_max // KEPT_PART):
+            if pruning.uid is None or pruning.checkpoint is None:
+                await self._delete(pruning)
+            else:
+                metadata = build_metadata(pruning.checkpoint)
+                self._written.append((pruning, await self._admin.post_checkpoint(pruning.uid, metadata)))
+
+    async def _finish(self) -> None:
+        for each in tuple(self._written):
+            pruning, task = each
+            end = await fetch_task_end(self._admin, task)
+            if not end.finished:
+                continue
+            self._written.remove(each)
+            if not end.code:
+                await self._delete(pruning)
+
+    async def _delete(self, pruning: Pruning) -> None:
+        await self._admin.delete_tasks(pruning.tasks)
+        _log.info(
+            "finished tasks are deleted",
+            extra={"node": self._node, "index": pruning.uid, "tasks": len(pruning.tasks)},
+        )
+
+
+async def fetch_task_end(admin: NodeAdmin, task: TaskUid) -> TaskEnd:
+    """Return how a task stands; one that the node does not know will not go on: another disk's, or pruned."""
+    try:
+        return await admin.fetch_task(task)
+    except NodeRejectedError as error:
+        if error.code != TASK_NOT_FOUND:
+            raise
+        return TaskEnd(finished=True, code=error.code, message=error.message)

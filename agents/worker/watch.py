@@ -1,0 +1,34 @@
+"""``/metrics`` and ``/health`` of a worker.
+
+What always holds: it serves reads only, and says nothing secret. Who calls it: the worker's app.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from agents.worker.metrics import WorkerMetrics
+from schemas.config import Settings
+
+
+async def start_watch(settings: Settings, metrics: WorkerMetrics, health: Callable[[], Mapping[str, object]]) -> None:
+    """Serve until cancelled."""
+
+    async def serve_metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def serve_health(_: web.Request) -> web.Response:
+        return web.Response(body=orjson.dumps(health()), content_type="application/json")
+
+    app = web.Application()
+    app.add_routes([web.get("/metrics", serve_metrics), web.get("/health", serve_health)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.http_host, settings.worker_http_port).start()
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

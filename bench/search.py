@@ -1,0 +1,185 @@
+"""Search: what the scatter and the merge cost.
+
+``python -m bench.search [--searches N] [--json]``. Two questions: over three nodes that each hold a third of the films,
+how much longer is one client's search than the slowest node's own answer to its part; and with 32 clients and stub
+nodes on the same cores, how many searches a second are there against a bare aiohttp client that only scatters to the
+same stubs. Both sides are measured in turns, so that whatever else the machine does meets both alike; beside the rates
+stands the processor time of a search, of all processes together, which depends less on it.
+"""
+
+import asyncio
+import itertools
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import aiohttp
+import orjson
+
+from bench.figures import quantile
+from bench.films import load_films
+from bench.processor_time import used_s
+from bench.setting import create_index, make_parser, running_stack, show
+from bench.setting import run as run_measure
+from miroir.cluster_view import ClusterView
+from miroir.stack import Stack
+from schemas.ids import IndexUid, node_index_uid
+from schemas.keys import derive_key
+from schemas.requests import CreateIndex
+
+INDEX = IndexUid("bench")
+WORDS = ("love", "star", "night", "the man", "dead", "alien", "king", "christmas", "girls", "war")
+CLIENTS = 32
+TURNS = 6
+TURN_S = 2.0
+IDENTITY = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
+
+Ask = Callable[[str], Awaitable[None]]
+
+
+class Load(NamedTuple):
+    """What one turn of 32 clients came to."""
+
+    per_s: float
+    processor_ms: float
+    """Of one search, all processes together."""
+    query_ms: float
+    """Of one search, the query service alone."""
+
+
+async def time_in_turns(asks: Sequence[Ask], searches: int) -> list[list[float]]:
+    """Return for each way of asking the milliseconds of its searches, one after the other and in turns."""
+    took: list[list[float]] = [[] for _ in asks]
+    for word in itertools.islice(itertools.cycle(WORDS), searches):
+        for ask, found in zip(asks, took, strict=True):
+            started = time.perf_counter()
+            await ask(word)
+            found.append((time.perf_counter() - started) * 1000)
+    return took
+
+
+async def load(ask: Ask, pids: Sequence[int], query_pid: int) -> Load:
+    """Return what 32 clients get in one turn, and what it costs."""
+    began, query_began = used_s(pids), used_s([query_pid])
+    started = time.perf_counter()
+    until = started + TURN_S
+    done = 0
+
+    async def client() -> None:
+        nonlocal done
+        for word in itertools.cycle(WORDS):
+            if time.perf_counter() > until:
+                return
+            await ask(word)
+            done += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CLIENTS):
+            group.create_task(client())
+    seconds = time.perf_counter() - started
+    used, query_used = used_s(pids) - began, used_s([query_pid]) - query_began
+    return Load(done / seconds, 1000 * used / done, 1000 * query_used / done)
+
+
+def asker(session: aiohttp.ClientSession, urls: Sequence[tuple[str, str]], *, details: bool = True) -> Ask:
+    """Return what posts a search to every url with its key, and waits for all; nodes are asked for score details."""
+
+    async def one(url: str, key: str, body: bytes) -> None:
+        headers = {**IDENTITY, "Authorization": f"Bearer {key}"} if key else IDENTITY
+        async with session.post(url, data=body, headers=headers) as answer:
+            data = await answer.read()
+            assert answer.status == 200, data[:300]
+
+    async def ask(word: str) -> None:
+        body = orjson.dumps({"q": word, "limit": 20, "showRankingScoreDetails": details})
+        await asyncio.gather(*(one(url, key, body) for url, key in urls))
+
+    return ask
+
+
+async def node_urls(stack: Stack) -> list[tuple[str, str]]:
+    """Return the search route and key of the index on every node."""
+    async with ClusterView(stack.kafka) as view:
+        await view.refresh()
+        index = view.topology.index(INDEX)
+        nodes = view.topology.nodes
+    uid = node_index_uid(INDEX, index.incarnation)
+    master = stack.settings.node_master_key.get_secret_value()
+    return [(f"{n.url}/indexes/{uid}/search", derive_key(master, n.search_key)) for n in nodes.values()]
+
+
+async def measure_added(searches: int, *, kafka: str | None, binary: Path | None) -> dict[str, object]:
+    """Return how much a search through miroir takes above the slowest node's own answer."""
+    async with running_stack(kafka=kafka, node_binary=binary) as stack, aiohttp.ClientSession() as session:
+        await load_films(stack, INDEX, replication=1)
+        urls = await node_urls(stack)
+        ours = asker(session, [(f"{stack.url}/indexes/{INDEX}/search", "")], details=False)
+        asks = [ours, asker(session, urls), *(asker(session, [url]) for url in urls)]
+        await time_in_turns(asks, len(WORDS))
+        through, scatter, *nodes = await time_in_turns(asks, searches)
+    slowest = max(quantile(node, 0.5) for node in nodes)
+    return {
+        "searches": searches,
+        "p50_ms": quantile(through, 0.5),
+        "p99_ms": quantile(through, 0.99),
+        "slowest_node_p50_ms": slowest,
+        "added_p50_ms": quantile(through, 0.5) - slowest,
+        # Asked at once, the nodes share the cores: what is above this is the query service's own.
+        "scatter_p50_ms": quantile(scatter, 0.5),
+        "added_to_scatter_p50_ms": quantile(through, 0.5) - quantile(scatter, 0.5),
+    }
+
+
+async def measure_rate(*, kafka: str | None) -> dict[str, object]:
+    """Return the searches a second of 32 clients, through miroir and by a bare scatter, over stub nodes."""
+    async with running_stack(kafka=kafka, stubs=True) as stack, aiohttp.ClientSession() as session:
+        await create_index(stack, CreateIndex(INDEX, "id", replication=1))
+        urls = await node_urls(stack)
+        ours = asker(session, [(f"{stack.url}/indexes/{INDEX}/search", "")], details=False)
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await ours(WORDS[0])
+                    break
+                except AssertionError:
+                    await asyncio.sleep(0.2)
+        nodes = [child.pid for child in stack.children() if child.pid is not None]
+        query_pid = stack.child("query").pid or 0
+        pids = [os.getpid(), *nodes]
+        bare = asker(session, urls)
+        await load(ours, pids, query_pid)
+        turns = [(await load(ours, pids, query_pid), await load(bare, pids, query_pid)) for _ in range(TURNS)]
+    return {
+        "clients": CLIENTS,
+        "searches_per_s": median(through.per_s for through, _ in turns),
+        "bare_scatter_per_s": median(scatter.per_s for _, scatter in turns),
+        "ratio": median(through.per_s / scatter.per_s for through, scatter in turns),
+        "processor_ms": median(through.processor_ms for through, _ in turns),
+        "query_processor_ms": median(through.query_ms for through, _ in turns),
+        "bare_processor_ms": median(scatter.processor_ms for _, scatter in turns),
+        "processor_ratio": median(scatter.processor_ms / through.processor_ms for through, scatter in turns),
+    }
+
+
+async def measure(searches: int, *, kafka: str | None, binary: Path | None) -> dict[str, object]:
+    """Return all figures."""
+    added = await measure_added(searches, kafka=kafka, binary=binary)
+    return {**added, **await measure_rate(kafka=kafka)}
+
+
+def main() -> int:
+    """Run, print, return the exit code."""
+    parser = make_parser("What the scatter and the merge cost.")
+    parser.add_argument("--searches", type=int, default=500)
+    arguments = parser.parse_args()
+    result = run_measure(measure(arguments.searches, kafka=arguments.kafka, binary=arguments.node_binary))
+    show(result, as_json=arguments.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""The query service as the command line sees it: miroir's own routes, and Meilisearch's.
+
+What always holds: an answer that is no success becomes an error that says what to do; secrets are in no text. Who calls
+it: the commands, the local stack. It must not know: the log or the nodes.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import orjson
+
+from schemas.errors import InvalidRequestError, MiroirError
+from schemas.requests import Request, build_request
+
+TIMEOUT_S = 30.0
+"""A request waits for the controller's answer, which a rebalance may hold up for about ten seconds."""
+
+ANSWERED_S = 60.0
+"""How long an answer of the controller is waited for altogether: a busy machine, or a worker that has just started,
+takes longer than the service holds a request open."""
+
+POLL_S = 0.1
+"""How often something awaited is looked at."""
+
+
+class QueryClient:
+    """A connection to a query service.
+
+    Args:
+        url: ``http://host:port``.
+        key: its master key; None where it has none.
+    """
+
+    def __init__(self, url: str, key: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        """Nothing is connected before the first question."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave."""
+        await self._http.aclose()
+
+    async def is_healthy(self) -> bool:
+        """Return whether it answers, and has folded the cluster topic."""
+        try:
+            return (await self._http.get("/health", timeout=TIMEOUT_S)).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    async def request(self, request: Request, *, timeout_s: float = ANSWERED_S) -> int:
+        """Ask the controller for a change and return the request's offset once it was accepted.
+
+        Raises:
+            InvalidRequestError: the controller refuses, and ``code`` says why; or has not answered in time.
+            MiroirError: no query service answers, or it cannot ask.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        answer = await self.call("POST", "/_miroir/requests", content=build_request(request))
+        offset = int(answer["offset"])
+        while answer["accepted"] is None and not answer.get("decided") and time.monotonic() < deadline_s:
+            await asyncio.sleep(POLL_S)
+            answer = await self.call("GET", f"/_miroir/requests/{offset}")
+        if not answer["accepted"]:
+            code = str(answer.get("code") or "unanswered")
+            waits = (
+                f"nobody has answered request {offset} within {timeout_s:.0f} s; it stays asked for: does a worker run?"
+            )
+            raise InvalidRequestError(code, f"{request.kind}: {answer.get('message') or waits}")
+        return offset
+
+    async def call(
+        self, method: str, path: str, *, json: object = None, content: bytes | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Return the JSON object that the service answers with; empty where it answers with nothing.
+
+        Raises:
+            MiroirError: it does not answer, or with no success; the text has its code and message.
+        """
+        headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+        body = orjson.dumps(json) if json is not None else content
+        try:
+            answer = await self._http.request(method, path, content=body, headers=headers, **options)
+        except httpx.TransportError as error:
+            hint = "is it running? `miroir up` starts a local one; --url names another"
+            raise MiroirError(f"query service {self.url}: {type(error).__name__}: {error}; {hint}") from error
+        if answer.is_success:
+            found: dict[str, Any] = orjson.loads(answer.content) if answer.content else {}
+            return found
+        raise _to_error(answer, f"{method} {path}")
+
+    async def task(self, uid: int, *, timeout_s: float) -> Mapping[str, Any]:
+        """Return a task once it has succeeded.
+
+        Raises:
+            MiroirError: it has failed, or does not finish in time.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            task = await self.call("GET", f"/tasks/{uid}")
+            if task["status"] == "succeeded":
+                return task
+            if task["status"] in {"failed", "canceled"}:
+                raise MiroirError(f"task {uid} {task['status']}: {(task.get('error') or {}).get('message')}")
+            if time.monotonic() > deadline_s:
+                raise MiroirError(f"task {uid} is still {task['status']} after {timeout_s:.0f} s")
+            await asyncio.sleep(POLL_S)
+
+
+def _to_error(answer: httpx.Response, action: str) -> MiroirError:
+    try:
+        body = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        body = {}
+    code = str(body.get("code", "")) if isinstance(body, dict) else ""
+    message = str(body.get("message", "")) if isinstance(body, dict) else answer.text[:200]
+    return MiroirError(f"{action}: {answer.status_code} {code}: {message}")

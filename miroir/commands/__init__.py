@@ -1,0 +1,1 @@
+"""The commands of ``miroir``, one file each: options in, tables or JSON out."""

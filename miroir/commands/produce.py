@@ -1,0 +1,158 @@
+"""``miroir produce``: a file of documents, straight into the log or through the HTTP API."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from miroir.client import QueryClient
+from miroir.cluster_view import ClusterView
+from miroir.commands.terminal import DIRECTORY, Directory, Json, Url, connect, err, print_json, settings_of
+from miroir.document_files import FileDocument, read_documents
+from miroir.produce import Produced, id_field_of, produce
+from miroir.visibility import Standing, until_visible
+from query.primary_key import infer_primary_key
+from schemas.errors import InvalidInputError, InvalidRequestError, MiroirError, NotFoundError
+from schemas.events import IndexRecord
+from schemas.ids import IndexUid
+from schemas.requests import SetPrimaryKey
+from streams.kafka.writer import KafkaLogWriter
+
+VISIBLE_S = 3600.0
+"""How long ``--wait`` waits: a million documents take minutes."""
+
+POST_DOCUMENTS = 10_000
+"""Of one post through the HTTP API: some 10 MB of 1 KB documents, far below the 100 MB it takes."""
+
+
+class Via(StrEnum):
+    """Which way documents go."""
+
+    KAFKA = "kafka"
+    HTTP = "http"
+
+
+def produce_file(
+    *,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="NDJSON or JSON; .gz too.")],
+    index: Annotated[str, typer.Option("--index", help="The index; it must exist.")],
+    id_field: Annotated[str | None, typer.Option("--id", help="Field that holds the id; default: the index's.")] = None,
+    via: Annotated[Via, typer.Option("--via", help="Straight to Kafka, or through the HTTP API.")] = Via.KAFKA,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until every copy has the documents.")] = False,
+    as_json: Json = False,
+    directory: Directory = DIRECTORY,
+    url: Url = None,
+) -> None:
+    """Produce a file's documents into an index's log."""
+    began_s = time.monotonic()
+    command = _Produce(file.resolve(), IndexUid(index), id_field, directory=directory, url=url, wait=wait)
+    documents = asyncio.run(command.through_http() if via is Via.HTTP else command.to_kafka())
+    seconds = time.monotonic() - began_s
+    if as_json:
+        print_json({"documents": documents, "seconds": round(seconds, 3)})
+    else:
+        state = "visible on every copy" if wait else "in the log"
+        err.print(f"{documents:,} documents {state}, {seconds:.1f} s ({documents / max(seconds, 0.001):,.0f}/s)")
+
+
+class _Produce:
+    """One run of the command."""
+
+    def __init__(
+        self, file: Path, index: IndexUid, id_field: str | None, *, directory: Path, url: str | None, wait: bool
+    ) -> None:
+        self._file = file
+        self._index = index
+        self._id_field = id_field
+        self._directory = directory
+        self._url = url
+        self._wait = wait
+
+    async def to_kafka(self) -> int:
+        """Produce as any Kafka client would; return how many documents are in the log."""
+        kafka = settings_of(self._directory).kafka_config("miroir-produce")
+        writer = KafkaLogWriter(kafka)
+        async with ClusterView(kafka) as view:
+            await view.refresh()
+            try:
+                index = view.topology.index(self._index)
+            except NotFoundError as error:
+                raise MiroirError(f"{error}; make it with: miroir index create {self._index}") from error
+            documents = read_documents(self._file)
+            first = next(documents, None)
+            if first is None:
+                raise InvalidInputError(f"{self._file}: no documents")
+            id_field = id_field_of(index, self._id_field, first.fields) or infer_primary_key(first.fields)
+            if index.primary_key is None:
+                await self._set_primary_key(index, id_field)
+            try:
+                produced = await self._produce(writer, index, chain([first], documents), id_field)
+            finally:
+                await writer.close()
+            if self._wait:
+                await _wait(view, index, produced)
+        return produced.documents
+
+    async def through_http(self) -> int:
+        """Post as an application would; return how many documents were accepted."""
+        documents = read_documents(self._file)
+        count, tasks = 0, []
+        options = {} if self._id_field is None else {"primaryKey": self._id_field}
+        async with connect(self._directory, self._url) as client:
+            with _file_bar(self._file) as bar:
+                while part := list(islice(documents, POST_DOCUMENTS)):
+                    body = b"\n".join(document.value for document in part)
+                    headers = {"Content-Type": "application/x-ndjson"}
+                    path = f"/indexes/{self._index}/documents"
+                    answer = await client.call("POST", path, content=body, headers=headers, params=options)
+                    tasks.append(answer["taskUid"])
+                    count += len(part)
+                    bar.update(bar.task_ids[0], completed=part[-1].bytes_read, description=f"{count:,} documents")
+            if self._wait:
+                await _wait_tasks(client, tasks)
+        return count
+
+    async def _set_primary_key(self, index: IndexRecord, name: str) -> None:
+        async with connect(self._directory, self._url) as client:
+            try:
+                await client.request(SetPrimaryKey(index.uid, name, inferred=self._id_field is None))
+            except InvalidRequestError as error:
+                raise MiroirError(f"cannot set the primary key of {index.uid!r} to {name!r}: {error}") from error
+
+    async def _produce(
+        self, writer: KafkaLogWriter, index: IndexRecord, documents: Iterator[FileDocument], id_field: str
+    ) -> Produced:
+        with _file_bar(self._file) as bar:
+
+            def report(done: int, bytes_read: int) -> None:
+                bar.update(bar.task_ids[0], completed=bytes_read, description=f"{done:,} documents")
+
+            return await produce(writer, index, documents, id_field=id_field, report=report)
+
+
+async def _wait(view: ClusterView, index: IndexRecord, produced: Produced) -> None:
+    with err.status("waiting until every copy has them …") as status:
+
+        def report(standing: Standing) -> None:
+            status.update(f"{standing.reached:,} of {standing.wanted:,} positions on all copies")
+
+        await until_visible(view, index.uid, produced.ends, timeout_s=VISIBLE_S, report=report)
+
+
+async def _wait_tasks(client: QueryClient, tasks: Sequence[int]) -> None:
+    with err.status(f"waiting for {len(tasks)} task(s) …"):
+        for task in tasks:
+            await client.task(task, timeout_s=VISIBLE_S)
+
+
+def _file_bar(file: Path) -> Progress:
+    columns = (TextColumn("{task.description}"), DownloadColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=err)
+    progress.add_task("reading", total=file.stat().st_size)
+    return progress

@@ -1,0 +1,122 @@
+"""``miroir verify``: every replica against the log, document by document."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from miroir.commands.terminal import DIRECTORY, FAILED, Directory, Json, err, out, print_json, progress_bar, settings_of
+from miroir.comparison import EXAMPLES_MAX
+from miroir.sample import Sample, parse_sample
+from miroir.verify import TIMEOUT_S, Verifier, VerifyReport
+from schemas.ids import IndexUid, NodeId
+
+
+def verify(
+    *,
+    node: Annotated[str | None, typer.Option("--node", help="Only the replicas on this node.")] = None,
+    index: Annotated[str | None, typer.Option("--index", help="Only this index.")] = None,
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds a replica may take to catch up.")] = TIMEOUT_S,
+    sample: Annotated[
+        str | None,
+        typer.Option("--sample", help="Only some documents of every shard: a number (100) or a share (0.01 or 1%)."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another one samples other documents.")] = 0,
+    as_json: Json = False,
+    directory: Directory = DIRECTORY,
+) -> None:
+    """Compare every replica with the log, document by document; exit code 1 where anything differs."""
+    try:
+        sampled = None if sample is None else parse_sample(sample, seed=seed)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--sample") from None
+    report = asyncio.run(
+        _verify(
+            directory,
+            index=None if index is None else IndexUid(index),
+            node=None if node is None else NodeId(node),
+            timeout_s=timeout_s,
+            sample=sampled,
+        )
+    )
+    if as_json:
+        print_json(to_wire(report))
+    else:
+        _print(report, is_sample=sampled is not None)
+    if not report.verified:
+        raise typer.Exit(FAILED)
+
+
+def to_wire(report: VerifyReport) -> dict[str, Any]:  # JSON
+    """Return the report as JSON shows it."""
+    return {
+        "verified": report.verified,
+        "documents": report.documents,
+        "replicas": [
+            {
+                "index": each.index,
+                "shard": each.shard,
+                "node": each.node,
+                "equal": each.equal,
+                "documents": each.comparison.documents,
+                "missing": len(each.comparison.missing),
+                "extra": len(each.comparison.extra),
+                "different": len(each.comparison.different),
+                "examples": _examples(each.comparison.missing, each.comparison.extra, each.comparison.different),
+                "error": each.error,
+            }
+            for each in report.replicas
+        ],
+        "strays": [
+            {"index": each.index, "node": each.node, "documents": each.documents, "error": each.error}
+            for each in report.strays
+        ],
+    }
+
+
+async def _verify(
+    directory: Path, *, index: IndexUid | None, node: NodeId | None, timeout_s: float, sample: Sample | None
+) -> VerifyReport:
+    with progress_bar() as progress:
+        task = progress.add_task("folding the cluster", total=None)
+
+        def report(done: int, total: int, what: str) -> None:
+            progress.update(task, completed=done, total=total, description=what)
+
+        async with Verifier(settings_of(directory), report=report, timeout_s=timeout_s, sample=sample) as verifier:
+            return await verifier.run(index=index, node=node)
+
+
+def _print(report: VerifyReport, *, is_sample: bool) -> None:
+    table = Table("index", "node", "shards", "documents", "missing", "extra", "different", "errors")
+    for index, node in sorted({(each.index, each.node) for each in report.replicas}):
+        mine = [each for each in report.replicas if (each.index, each.node) == (index, node)]
+        counts = (
+            len(mine),
+            sum(each.comparison.documents for each in mine),
+            sum(len(each.comparison.missing) for each in mine),
+            sum(len(each.comparison.extra) for each in mine),
+            sum(len(each.comparison.different) for each in mine),
+            sum(bool(each.error) for each in mine),
+        )
+        table.add_row(index, node, *map(str, counts))
+    out.print(table)
+    for each in report.replicas:
+        if not each.equal:
+            found = each.comparison
+            ids = _examples(found.missing, found.extra, found.different)
+            err.print(f"{each.index} shard {each.shard} on {each.node}: {each.error or ids}", markup=False)
+    for stray in report.strays:
+        text = stray.error or f"{stray.documents} documents of no shard placed there"
+        err.print(f"{stray.index} on {stray.node}: {text}", markup=False)
+    if not report.replicas:
+        err.print("there is nothing to compare: no index has a replica")
+    what = "what was looked at of every replica" if is_sample else "every replica"
+    out.print(f"[green]verified[/]: {what} equals the log" if report.verified else "[red]not verified[/]")
+
+
+def _examples(missing: tuple[str, ...], extra: tuple[str, ...], different: tuple[str, ...]) -> dict[str, list[str]]:
+    kinds = {"missing": missing, "extra": extra, "different": different}
+    return {kind: list(ids[:EXAMPLES_MAX]) for kind, ids in kinds.items() if ids}

@@ -1,0 +1,1 @@
+"""An embedded node that behaves as an unmodified Meilisearch."""

@@ -1,0 +1,1 @@
+"""The search engine without I/O: text to postings, query to hits."""

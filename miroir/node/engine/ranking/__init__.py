@@ -1,0 +1,1 @@
+"""From a query to documents in order: terms, graph, rules, buckets."""

@@ -1,0 +1,67 @@
+"""What searching needs of whatever holds an index.
+
+What always holds: everything a reader answers is of one generation of the index. Sets are integers
+(``engine.bitmaps``). Who implements it: the SQLite reader.
+"""
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from miroir.node.engine.geo import Point
+from miroir.node.engine.index_settings import IndexSettings
+
+
+class IndexReader(Protocol):
+    """One index at one generation."""
+
+    uid: str
+    primary_key: str | None
+    settings: IndexSettings
+    field_numbers: Mapping[str, int]
+    memo: dict[Any, Any]
+    """What the engine wants to remember for this generation."""
+
+    def all_numbers(self) -> int:
+        """Return the set of all documents."""
+
+    def document(self, number: int) -> dict[str, Any]:
+        """Return a document."""
+
+    def facet(self, field: str, kind: int, value: str | float) -> int:
+        """Return the documents under one facet key."""
+
+    def facet_range(
+        self, field: str, kind: int, low: str | float | None, high: str | float | None, *, open_ends: tuple[bool, bool]
+    ) -> int:
+        """Return the documents with a value between bounds; ``open_ends`` says which bounds are exclusive."""
+
+    def facet_values(self, field: str, kind: int, *, descending: bool = False) -> Iterator[tuple[Any, int]]:
+        """Yield values and their documents, in order of the values."""
+
+    def fields_with_facets(self) -> Sequence[str]:
+        """Return the names that have facet keys."""
+
+    def word(self, word: str, *, exact: bool) -> int:
+        """Return the documents that hold a word."""
+
+    def occurrences(self, word: str, *, exact: bool) -> "array[int]":
+        """Return a word's occurrences, ``number << 32 | field << 16 | position``, rising."""
+
+    def words_from(self, prefix: str, *, exact: bool) -> Sequence[str]:
+        """Return the words that start with ``prefix``, in code point order."""
+
+    def prefix_documents(self, prefix: str) -> int:
+        """Return the documents that hold any longer word with this prefix."""
+
+    def prefix_occurrences(self, prefix: str) -> "array[int]":
+        """Return the occurrences of all longer words with this prefix, rising."""
+
+    def first_letters(self) -> Sequence[str]:
+        """Return every first character of a word that typos may reach."""
+
+    def points(self) -> Mapping[int, Point]:
+        """Return the points of all documents that have one."""
+
+    def string_values(self, field: str) -> Sequence[str]:
+        """Return the facet forms of a field, rising."""

@@ -1,0 +1,1 @@
+"""Meilisearch's protocol without I/O: what a request means, what an answer looks like."""

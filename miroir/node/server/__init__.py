@@ -1,0 +1,1 @@
+"""The node's processes: HTTP front and indexer."""

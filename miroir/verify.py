@@ -1,0 +1,277 @@
+"""Verification: every replica against the log, document by document.
+
+The truth is folded from the log by this process for itself, up to an end fixed when a shard is begun; then the replica
+must reach that end, and is asked for every document that carries the shard's marker. What always holds: no answer of a
+worker or a query service is believed except where a replica stands, and a document written meanwhile is not called
+wrong. Memory is bounded by one shard, or by the sample of it that is looked at. Who calls it: ``miroir verify``, the
+demonstration, tests. It must not know: terminals.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Self
+
+from agents.operations import OperationBatch, parse_operations
+from miroir.cluster_view import ClusterView
+from miroir.comparison import Comparison, compare, fold_truth, touched_ids
+from miroir.condemned import Condemned, fetch_condemned
+from miroir.replica_documents import ReplicaDocuments
+from miroir.sample import Sample, ShardSample
+from schemas.config import Settings
+from schemas.errors import LogError, NodeError, NotFoundError
+from schemas.events import IndexRecord, ReplicaRecord
+from schemas.ids import IndexUid, NodeId, Offset, Partition, Position, ShardId
+from streams.kafka.reader import KafkaLogReader
+from streams.log import Bounds, TopicPartition
+from streams.log_range import read_range
+
+TIMEOUT_S = 120.0
+"""How long a replica may take to reach the end that was fixed."""
+
+ROUNDS_MAX = 3
+"""A fault counts only if nothing was written meanwhile, or if it is seen so often: paging over documents that change
+may miss one."""
+
+POLL_S = 0.2
+"""How often progress is folded while a replica catches up."""
+
+Report = Callable[[int, int, str], None]
+"""Takes how many replicas are done, of how many, and what is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaReport:
+    """What was found of one replica; ``error`` where it could not be asked, or did not reach the end in time."""
+
+    index: IndexUid
+    shard: ShardId
+    node: NodeId
+    comparison: Comparison
+    error: str = ""
+
+    @property
+    def equal(self) -> bool:
+        """Whether the replica was compared and nothing is wrong."""
+        return not self.error and self.comparison.equal
+
+
+@dataclass(frozen=True, slots=True)
+class StrayReport:
+    """Documents on a node that belong to no replica placed there; ``error`` where it could not be asked."""
+
+    index: IndexUid
+    node: NodeId
+    documents: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What verification found: one entry for every replica, and for every node of an index where strays are."""
+
+    replicas: Sequence[ReplicaReport]
+    strays: Sequence[StrayReport]
+
+    @property
+    def verified(self) -> bool:
+        """Whether every replica equals the log and nothing else is there; also where there was nothing to compare."""
+        return all(each.equal for each in self.replicas) and not self.strays
+
+    @property
+    def documents(self) -> int:
+        """How many documents of replicas equal the log's."""
+        return sum(each.comparison.documents for each in self.replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the log says of one shard.
+
+    Attributes:
+        documents: id → digest.
+        ids: what is looked at, deleted documents too; None for the whole shard.
+        end: up to which position, exclusive.
+    """
+
+    documents: Mapping[str, bytes]
+    ids: frozenset[str] | None
+    end: Position
+
+
+class Verifier:
+    """One verification of a cluster. Enter it, ``run`` it once.
+
+    Args:
+        settings: how to reach the log, and the nodes' master key.
+        report: told each step.
+        timeout_s: how long a replica may take to reach the end.
+        sample: how much of every shard is looked at; None for all of it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        report: Report = lambda *_: None,
+        timeout_s: float = TIMEOUT_S,
+        sample: Sample | None = None,
+    ) -> None:
+        self._settings = settings
+        self._report = report
+        self._timeout_s = timeout_s
+        self._sample = sample
+        kafka = settings.kafka_config("miroir-verify")
+        self._view = ClusterView(kafka)
+        self._reader = KafkaLogReader(kafka)
+        self._documents = ReplicaDocuments(settings)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Nothing is connected before ``run``."""
+        await self._stack.enter_async_context(self._view)
+        self._stack.push_async_callback(self._reader.close)
+        await self._stack.enter_async_context(self._documents)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave."""
+        await self._stack.aclose()
+
+    async def run(self, *, index: IndexUid | None = None, node: NodeId | None = None) -> VerifyReport:
+        """Compare all replicas, or those of one index or of one node.
+
+        Raises:
+            NotFoundError: there is no such index or node.
+            LogError: the log cannot be read, or no longer reaches back.
+        """
+        await self._view.refresh()
+        topology = self._view.topology
+        if node is not None:
+            topology.node(node)
+        indexes = [topology.index(index)] if index is not None else list(topology.indexes.values())
+        todo = {
+            (each.uid, shard): wanted
+            for each in indexes
+            for shard in map(ShardId, range(each.shards))
+            if (wanted := [r for r in topology.replicas_of(each.uid, shard) if node in {None, r.node}])
+        }
+        total = sum(map(len, todo.values()))
+        condemned = await fetch_condemned(self._reader, self._view.topology)
+        reports: list[ReplicaReport] = []
+        for (uid, shard), replicas in todo.items():
+            self._report(len(reports), total, f"{uid} shard {shard}")
+            reports += await self._shard(topology.index(uid), shard, replicas, condemned)
+        self._report(total, total, "strays")
+        strays = [await self._strays(each, name) for each in indexes for name in _nodes_of(todo, each.uid)]
+        return VerifyReport(reports, [each for each in strays if each.documents or each.error])
+
+    async def _shard(
+        self,
+        index: IndexRecord,
+        shard: ShardId,
+        replicas: Sequence[ReplicaRecord],
+        condemned: Condemned,
+    ) -> list[ReplicaReport]:
+        """Fold one shard's truth once, and compare each of its replicas with it."""
+        partition = TopicPartition(index.topic, Partition(shard))
+        bounds = await self._bounds(partition)
+        refused = condemned.get(partition, set())
+        truth = await self._fold(index, partition, bounds, refused)
+        reports = []
+        for replica in replicas:
+            report = ReplicaReport(index.uid, shard, replica.node, Comparison(0))
+            try:
+                await self._until_reached(replica, bounds.end)
+                found = await self._compare(index, replica, truth, refused)
+                reports.append(replace(report, comparison=found))
+            except (NodeError, _ReplicaError, NotFoundError) as error:
+                reports.append(replace(report, error=str(error)))
+        return reports
+
+    async def _fold(self, index: IndexRecord, partition: TopicPartition, bounds: Bounds, refused: set[Offset]) -> Truth:
+        batches = self._operations(index, partition, bounds.beginning, bounds.end, refused)
+        if self._sample is not None:
+            sampled = ShardSample(self._sample)
+            async for batch in batches:
+                sampled.fold([batch])
+            return Truth(sampled.truth, sampled.ids, bounds.end)
+        documents: dict[str, bytes] = {}
+        async for batch in batches:
+            fold_truth(documents, [batch])
+        return Truth(documents, None, bounds.end)
+
+    async def _compare(
+        self,
+        index: IndexRecord,
+        replica: ReplicaRecord,
+        truth: Truth,
+        refused: set[Offset],
+    ) -> Comparison:
+        partition = TopicPartition(index.topic, Partition(replica.shard))
+        changed: set[str] = set()
+        for _ in range(ROUNDS_MAX):
+            node = self._view.topology.node(replica.node)
+            if truth.ids is None:
+                found = await self._documents.of_shard(index, replica.shard, node)
+            else:
+                found = await self._documents.of_ids(index, truth.ids, node)
+            now = (await self._bounds(partition)).end
+            async for batch in self._operations(index, partition, truth.end, now, refused):
+                changed |= touched_ids([batch]) if truth.ids is None else touched_ids([batch]) & truth.ids
+            comparison = compare(truth.documents, found, changed=changed)
+            if comparison.equal or now == truth.end:
+                break
+        return comparison
+
+    async def _strays(self, index: IndexRecord, name: NodeId) -> StrayReport:
+        # What leaves is there until it is dropped.
+        here = (*self._view.topology.replicas_on(name), *self._view.topology.leaving_on(name))
+        placed = [each.shard for each in here if each.uid == index.uid]
+        try:
+            node = self._view.topology.node(name)
+            return StrayReport(index.uid, name, await self._documents.count_outside(index, placed, node))
+        except (NodeError, NotFoundError) as error:
+            return StrayReport(index.uid, name, 0, str(error))
+
+    async def _until_reached(self, replica: ReplicaRecord, end: Position) -> None:
+        """Return once the replica's visible cursor has reached ``end``.
+
+        Raises:
+            _ReplicaError: not in time, or it has been placed anew meanwhile.
+        """
+        deadline_s = time.monotonic() + self._timeout_s
+        while True:
+            await self._view.refresh()
+            placed = self._view.topology.replicas_of(replica.uid, replica.shard)
+            if replica not in placed:
+                raise _ReplicaError("the replica was moved or rebuilt meanwhile: verify again")
+            progress = self._view.progress.of(replica)
+            if progress is not None and progress.cursor >= end:
+                return
+            if time.monotonic() > deadline_s:
+                at = "nothing was seen of it" if progress is None else f"it stands at {progress.cursor}"
+                raise _ReplicaError(f"not at position {end} after {self._timeout_s:.0f} s: {at}")
+            await asyncio.sleep(POLL_S)
+
+    async def _operations(
+        self, index: IndexRecord, partition: TopicPartition, start: Position, end: Position, refused: set[Offset]
+    ) -> AsyncIterator[OperationBatch]:
+        if index.primary_key is None:
+            return
+        limit = self._settings.post_bytes_max
+        async for batch in read_range(self._reader, partition, start, end):
+            yield parse_operations(batch, index, condemned=refused, document_bytes_max=limit)[0]
+
+    async def _bounds(self, partition: TopicPartition) -> Bounds:
+        return (await self._reader.bounds([partition]))[partition]
+
+
+class _ReplicaError(LogError):
+    """A replica that cannot be compared."""
+
+
+def _nodes_of(todo: Mapping[tuple[IndexUid, ShardId], Sequence[ReplicaRecord]], uid: IndexUid) -> Sequence[NodeId]:
+    return sorted({replica.node for (index, _), replicas in todo.items() if index == uid for replica in replicas})

@@ -1,0 +1,1 @@
+"""Ask the nodes, merge their answers, answer as one Meilisearch."""

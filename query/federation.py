@@ -1,0 +1,331 @@
+"""A federated search over shards: several searches, over one or more indexes, as one list.
+
+Each node is asked, for every index, one federated search of its own over its shards: so a document that several queries
+find shows once, and totals and facets add up, since every document is counted by one node. The lists of all nodes then
+become one:
+
+======================================  ================================================================================
+two hits of the same query              rule by rule, as in a plain search (``query/ranking.py``)
+of different queries                    as Meilisearch's federation: scores of consecutive rules folded into one and
+                                        weighted, sort values by themselves; equal ones by the queries' order
+======================================  ================================================================================
+
+What always holds: one node's order is never changed. Who calls it: the multi-search route. It must not know: HTTP.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cmp_to_key
+from typing import Any, NamedTuple
+
+from query.distinct import DistinctValues
+from query.facets import merge_facets
+from query.hybrid import weights
+from query.identity import identity_key
+from query.multi_search import FEDERATED_HITS_MAX, Federation, Query
+from query.ranking import RankingKeys
+from query.rewrite import distinct_attribute, facet_patterns, rewrite
+from query.rounds import LONGER_FACTOR, LONGER_MAX, PLAIN_HITS_MIN, Ask, Purpose, Round
+from query.routing import Part
+from query.rules import IndexRules
+from query.search import LIMIT_DEFAULT, SearchKind
+from query.strip import strip_hit, view_of
+from query.weighted_scores import Item, compare_scores, compare_weighted, weighted_items
+from streams.marker import MARKER_FIELD
+
+Hit = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FederatedCase:
+    """What is the same in all rounds of one index's part of a federated search.
+
+    Attributes:
+        queries: those of the index, by position.
+        node_index: the index's name on nodes.
+    """
+
+    federation: Federation
+    queries: tuple[Query, ...]
+    rules: IndexRules
+    shards: int
+    node_index: str
+    reach: "Reach | None" = None
+    """How far the nodes' lists are asked for; None is up to the window's end."""
+
+
+class Reach(NamedTuple):
+    """How far nodes' lists are asked for, and whether duplicates of the queries' own ``distinct`` are left in them."""
+
+    length: int
+    plain: bool = False
+
+
+class IndexAnswers(NamedTuple):
+    """What the nodes answered for one index."""
+
+    case: FederatedCase
+    answers: tuple[Mapping[str, Any], ...]
+
+
+def federated_body(case: FederatedCase, _ask: Ask, part: Part) -> dict[str, Any]:
+    """Return the body of the multi-search that a part's node is asked."""
+    length = _length(case)
+    paging = {"page": 1, "hitsPerPage": length} if case.federation.is_paged else {"offset": 0, "limit": length}
+    federation: dict[str, Any] = dict(paging)
+    if case.federation.distinct is not None and not _is_plain(case):
+        federation["distinct"] = case.federation.distinct
+    facets = case.federation.facets.get(case.rules.index)
+    if facets is not None:
+        federation["facetsByIndex"] = {case.node_index: facet_patterns(facets, case.rules)}
+    return {"federation": federation, "queries": [_query_body(case, query, part) for query in case.queries]}
+
+
+def decide_federated(case: FederatedCase, _route: Sequence[Part], rounds: Sequence[Round]) -> Ask | IndexAnswers:
+    """Return the one question, then what was answered."""
+    if not rounds:
+        return Ask(Purpose.HEADS)
+    return IndexAnswers(case, tuple(answer for _, answer in rounds[-1].answers))
+
+
+def further_reach(federation: Federation, indexes: Sequence[IndexAnswers]) -> Reach | None:
+    """Return how far nodes are to be asked once more: ``distinct`` has left the window wanting; None where it has not.
+
+    As in a plain search (``query/rounds.py``): longer lists where one ended although its node has more, and all the
+    duplicates where a hit that was refused may have hidden others on its own node.
+    """
+    attributes = (
+        distinct_attribute(query.search, found.case.rules) for found in indexes for query in found.case.queries
+    )
+    if not any(attributes):
+        return None
+    reached, plain, end = _length(indexes[0].case), _is_plain(indexes[0].case), _end(federation)
+    if reached >= FEDERATED_HITS_MAX:
+        return None
+    merged = _merge(federation, indexes)
+    if merged.orphaned and not plain and not any(found.case.rules.distinct for found in indexes):
+        return Reach(min(max(end * LONGER_FACTOR, PLAIN_HITS_MIN), FEDERATED_HITS_MAX), plain=True)
+    if not merged.short:
+        return None
+    last = reached >= end * LONGER_FACTOR ** (LONGER_MAX - 1)
+    return Reach(FEDERATED_HITS_MAX if last else min(reached * LONGER_FACTOR, FEDERATED_HITS_MAX), plain)
+
+
+def merge_federated(federation: Federation, indexes: Sequence[IndexAnswers]) -> dict[str, Any]:
+    """Return the answer of the whole federated search, without time and id."""
+    merged = _merge(federation, indexes)
+    total = sum(_total(answer) for found in indexes for answer in found.answers) - merged.duplicates
+    page = merged.hits[federation.window().offset :]
+    body: dict[str, Any] = {"hits": [_shown(hit) for hit in page], "processingTimeMs": 0}
+    body |= _paging(federation, max(total, 0))
+    if any(query.search.kind is not SearchKind.WORDS for found in indexes for query in found.case.queries):
+        body["semanticHitCount"] = sum(_is_similar(hit) for hit in page)
+    return body | _facets(federation, indexes)
+
+
+def _end(federation: Federation) -> int:
+    window = federation.window()
+    return min(window.offset + window.limit, FEDERATED_HITS_MAX)
+
+
+def _length(case: FederatedCase) -> int:
+    return _end(case.federation) if case.reach is None else case.reach.length
+
+
+def _is_plain(case: FederatedCase) -> bool:
+    return case.reach is not None and case.reach.plain
+
+
+def _query_body(case: FederatedCase, query: Query, part: Part) -> dict[str, Any]:
+    shards = None if len(part.shards) == case.shards else part.shards
+    body = rewrite(query.search, rules=case.rules, shards=shards).body
+    own = () if case.federation.distinct is None and not _is_plain(case) else ("distinct",)
+    for name in ("offset", "limit", "page", "hitsPerPage", "facets", *own):
+        body.pop(name, None)
+    if "*" not in body["attributesToRetrieve"]:
+        needed = (case.rules.primary_key, distinct_attribute(query.search, case.rules))
+        more = (name for name in needed if name is not None)
+        body["attributesToRetrieve"] = list(dict.fromkeys((*body["attributesToRetrieve"], *more)))
+    body |= {"showRankingScore": True, "showRankingScoreDetails": True}
+    return {"indexUid": case.node_index, **body, "federationOptions": {"weight": query.weight}}
+
+
+class _Candidate(NamedTuple):
+    """A hit and what it is compared by."""
+
+    hit: Hit
+    case: FederatedCase
+    query: Query
+    score: float
+
+
+def _candidate(case: FederatedCase, hit: Hit) -> _Candidate:
+    query = case.queries[hit["_federation"]["queriesPosition"]]
+    return _Candidate(hit, case, query, hit["_rankingScore"] * query.weight)
+
+
+class _Merged(NamedTuple):
+    """The first hits of all lists.
+
+    Attributes:
+        hits: up to the window's end.
+        duplicates: how many were left out as duplicates of another node's.
+        short: whether a list ended before the window did although its node has more.
+        orphaned: whether nodes may have left out hits that are no duplicates in the whole (``query.distinct``).
+    """
+
+    hits: Sequence[_Candidate]
+    duplicates: int
+    short: bool
+    orphaned: bool
+
+
+def _merge(federation: Federation, indexes: Sequence[IndexAnswers]) -> _Merged:
+    lists = [[_candidate(found.case, hit) for hit in answer["hits"]] for found in indexes for answer in found.answers]
+    lengths = [_length(found.case) for found in indexes for _ in found.answers]
+    order, end = cmp_to_key(_Comparison()), _end(federation)
+    heads = {source: 0 for source, found in enumerate(lists) if found}
+    seen: dict[int | None, DistinctValues] = {}
+    merged: list[_Candidate] = []
+    duplicates, short = 0, False
+    while heads and len(merged) < end:
+        source = min(heads, key=lambda number: order(lists[number][heads[number]]))
+        candidate = lists[source][heads[source]]
+        attribute = distinct_attribute(candidate.query.search, candidate.case.rules)
+        position = candidate.query.position if federation.distinct is None else None
+        values = None if attribute is None else seen.setdefault(position, DistinctValues(attribute))
+        if values is None or values.add(candidate.hit):
+            merged.append(candidate)
+        else:
+            duplicates += 1
+        heads[source] += 1
+        if heads[source] == len(lists[source]):
+            del heads[source]
+            short = short or (len(lists[source]) >= lengths[source] and len(merged) < end)
+    return _Merged(merged, duplicates, short, any(values.orphaned for values in seen.values()))
+
+
+class _Comparison:
+    """Says which of two hits of different nodes comes first; negative is the left one."""
+
+    def __init__(self) -> None:
+        self._keys: dict[int, RankingKeys] = {}
+
+    def __call__(self, left: _Candidate, right: _Candidate) -> int:
+        if left.query.position != right.query.position:
+            found = compare_weighted(_weighted(left), _weighted(right))
+            if found is None:
+                found = compare_scores(left.score, right.score)
+            return found or left.query.position - right.query.position
+        keys = self._keys.setdefault(left.query.position, RankingKeys())
+        mine, other = (_identity(each) for each in (left, right))
+        if left.query.search.kind is SearchKind.BOTH:
+            found = compare_weighted(_by_both(left), _by_both(right))
+            return found or (mine > other) - (mine < other)
+        ranks = [keys.key_of(each.hit["_rankingScoreDetails"]) for each in (left, right)]
+        return ((ranks[0], mine) > (ranks[1], other)) - ((ranks[0], mine) < (ranks[1], other))
+
+
+def _weighted(candidate: _Candidate) -> Sequence[Item]:
+    return weighted_items(candidate.hit, candidate.query.weight)
+
+
+def _by_both(candidate: _Candidate) -> Sequence[Item]:
+    """Return what a hit is compared by with others of its own query, which asks for words and similarity."""
+    words, similarity = weights(candidate.query.search)
+    return weighted_items(candidate.hit, similarity if _is_similar(candidate) else words)
+
+
+def _is_similar(candidate: _Candidate) -> bool:
+    """Return whether a hit is there for its similarity."""
+    return "vectorSort" in candidate.hit["_rankingScoreDetails"]
+
+
+def _identity(candidate: _Candidate) -> tuple[bool, Any]:
+    return identity_key(candidate.hit, candidate.case.rules.primary_key or "")
+
+
+def _shown(candidate: _Candidate) -> dict[str, Any]:
+    """Return the hit as its user sees it."""
+    case, query = candidate.case, candidate.query
+    federation = {
+        "indexUid": case.rules.index,
+        "queriesPosition": query.position,
+        "weightedRankingScore": candidate.score,
+    }
+    hit = {**candidate.hit, "_federation": federation}
+    return strip_hit(hit, view_of(query.search, case.rules))
+
+
+def _total(answer: Mapping[str, Any]) -> int:
+    total: int = answer["totalHits"] if "totalHits" in answer else answer["estimatedTotalHits"]
+    return total
+
+
+def _paging(federation: Federation, total: int) -> dict[str, int]:
+    if not federation.is_paged:
+        return {"limit": federation.limit, "offset": federation.offset, "estimatedTotalHits": total}
+    size = LIMIT_DEFAULT if federation.hits_per_page is None else federation.hits_per_page
+    page = 1 if federation.page is None else federation.page
+    pages = -(-total // size) if size else 0
+    return {"hitsPerPage": size, "page": page, "totalPages": pages, "totalHits": total}
+
+
+def _facets(federation: Federation, indexes: Sequence[IndexAnswers]) -> dict[str, Any]:
+    by_index: dict[str, dict[str, Any]] = {}
+    orders: dict[str, str] = {}
+    for case, answers in sorted(indexes, key=lambda found: found.case.rules.index):
+        rules = case.rules
+        if federation.facets.get(rules.index) is None:
+            continue
+        parts = [_without_marker(answer.get("facetsByIndex", {}).get(case.node_index) or {}) for answer in answers]
+        merged = merge_facets(
+            [part["distribution"] for part in parts],
+            [part["stats"] for part in parts],
+            rules=replace(rules, distinct=None),
+            candidates=sum(map(_total, answers)),
+        )
+        by_index[rules.index] = {"distribution": merged.distribution, "stats": merged.stats}
+        for name in merged.distribution:
+            orders.setdefault(name, rules.facet_order(name))
+    if not by_index:
+        return {}
+    return (
+        _merged_facets(by_index, orders, federation.values_max)
+        if federation.merges_facets
+        else {"facetsByIndex": by_index}
+    )
+
+
+def _without_marker(part: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        kind: {name: found for name, found in part.get(kind, {}).items() if name != MARKER_FIELD}
+        for kind in ("distribution", "stats")
+    }
+
+
+def _merged_facets(
+    by_index: Mapping[str, Mapping[str, Any]], orders: Mapping[str, str], values_max: int | None
+) -> dict[str, Any]:
+    """Return the facets of all indexes added up, by the text of the values."""
+    counts: dict[str, dict[str, int]] = {}
+    stats: dict[str, dict[str, float]] = {}
+    for part in by_index.values():
+        for name, values in part["distribution"].items():
+            own = counts.setdefault(name, {})
+            for text, count in values.items():
+                own[text] = own.get(text, 0) + count
+        for name, found in part["stats"].items():
+            known = stats.setdefault(name, dict(found))
+            stats[name] = {"min": min(known["min"], found["min"]), "max": max(known["max"], found["max"])}
+    shown = {name: _ordered(counts[name], orders[name])[:values_max] for name in sorted(counts)}
+    return {
+        "facetDistribution": {name: dict(values) for name, values in shown.items()},
+        "facetStats": {name: stats[name] for name in sorted(stats)},
+    }
+
+
+def _ordered(values: Mapping[str, int], order: str) -> list[tuple[str, int]]:
+    if order == "count":
+        return sorted(values.items(), key=lambda entry: -entry[1])
+    return sorted(values.items())

@@ -1,0 +1,112 @@
+"""Which attributes a filter expression asks about.
+
+No grammar: one pass over the expression's words. A word names an attribute where a condition begins, which is at the
+start, behind an opening parenthesis and behind ``AND``, ``OR`` and ``NOT``. What always holds: of an expression that a
+node takes, every attribute is found, escapes in quotes resolved, so that no spelling of the marker gets past; of one
+that a node refuses, whatever is found is harmless. Who calls it: validation of searches and of other filters.
+"""
+
+import re
+import sys
+from typing import NamedTuple
+
+_TOKEN = re.compile(
+    r"""
+    (?P<blank>\s+)
+    | (?P<geo>_geo(?:Radius|BoundingBox|Polygon)\b)
+    | "(?P<double>(?:[^"\\]|\\.)*)"
+    | '(?P<single>(?:[^'\\]|\\.)*)'
+    | (?P<bare>[\w\-./]+)
+    | (?P<sign>!=|>=|<=|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_POINT = re.compile(r"(_geoRadius)\(([^,()]+),([^,()]+),([^,()]+)\)")
+_ESCAPE = re.compile(r"\\(?:u\{?([0-9a-fA-F]{1,6})\}?|(.))", re.DOTALL)
+_CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
+_JOINTS = frozenset(("AND", "OR", "NOT"))
+_SIGNS = frozenset(("=", "!=", ">", ">=", "<", "<="))
+
+
+class FilterField(NamedTuple):
+    """An attribute of a filter.
+
+    Attributes:
+        name: the attribute, escapes resolved; ``_geo`` for the geographic conditions.
+        start: where it begins in the expression, in characters.
+        end: where it ends, exclusive.
+        reprinted: the expression as Meilisearch prints it again, where it is one comparison; else None.
+    """
+
+    name: str
+    start: int
+    end: int
+    reprinted: str | None = None
+
+
+class _Word(NamedTuple):
+    text: str
+    quoted: bool
+    start: int
+    end: int
+
+
+def filter_fields(expression: str) -> list[FilterField]:
+    """Return the attributes of the expression from left to right, each as often as it stands there."""
+    fields: list[FilterField] = []
+    words = _words(expression)
+    begins = True
+    for word in words:
+        joint = not word.quoted and word.text in _JOINTS
+        if begins and not joint and word.text != "(":
+            fields.append(FilterField(word.text, word.start, word.end))
+            begins = False
+        elif joint and (begins or word.text != "NOT"):
+            begins = True
+    if len(fields) == 1 and (point := _POINT.fullmatch(expression.strip())) is not None:
+        # Meilisearch points at the first number, and prints the numbers apart again.
+        start = expression.index("(") + 1 + len(point[2]) - len(point[2].lstrip())
+        end = start + len(point[2].strip())
+        fields[0] = FilterField(
+            "_geo", start, end, f"{point[1]}({', '.join(part.strip() for part in point.groups()[1:])})"
+        )
+    if len(fields) == 1 and len(words) == len(("field", "sign", "value")) and words[1].text in _SIGNS:
+        field, sign, value = (word.text for word in words)
+        fields[0] = fields[0]._replace(reprinted=f"{_quoted(field)} {sign} {_quoted(value)}")
+    return fields
+
+
+def contains_place(expression: str) -> tuple[int, int] | None:
+    """Return where the operator ``CONTAINS`` stands, which Meilisearch takes with an experimental feature only."""
+    begins = True
+    for word in _words(expression):
+        joint = not word.quoted and word.text in _JOINTS
+        if word.text == "CONTAINS" and not word.quoted and not begins:
+            return word.start, word.end
+        begins = joint or (begins and word.text == "(")
+    return None
+
+
+def _words(expression: str) -> list[_Word]:
+    words: list[_Word] = []
+    for match in _TOKEN.finditer(expression):
+        start, end = match.span()
+        if match["geo"]:
+            words.append(_Word("_geo", quoted=True, start=start, end=end))
+        elif (inner := match["double"] if match["double"] is not None else match["single"]) is not None:
+            words.append(_Word(_ESCAPE.sub(_resolved, inner), quoted=True, start=start + 1, end=end - 1))
+        elif match["blank"] is None:
+            words.append(_Word(match.group(), quoted=False, start=start, end=end))
+    return words
+
+
+def _resolved(escape: re.Match[str]) -> str:
+    if escape[1] is not None:
+        code_point = int(escape[1], 16)
+        return chr(code_point) if code_point <= sys.maxunicode else ""
+    return _CONTROLS.get(escape[2], escape[2])
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,7 @@
+"""``python -m query.http``: the query service."""
+
+import sys
+
+from query.http.app import main
+
+sys.exit(main())

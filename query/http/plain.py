@@ -1,0 +1,44 @@
+"""Routes that ask nobody: health and version.
+
+Who calls it: the application. It must not know: nodes.
+"""
+
+from importlib import metadata
+
+from aiohttp import web
+
+from query.http.bodies import json_response
+from query.http.service import service_of
+from schemas.errors import InvalidRequestError
+
+COMPATIBLE = "1.50.0"
+"""The Meilisearch whose API is answered here: SDKs look at it."""
+
+
+async def health(request: web.Request) -> web.Response:
+    """Answer ``GET /health``: 503 until cluster and progress have been folded."""
+    if not service_of(request).views.is_ready:
+        raise InvalidRequestError("miroir_unavailable", "the cluster topic has not been read yet")
+    return json_response({"status": "available"})
+
+
+async def version(_request: web.Request) -> web.Response:
+    """Answer ``GET /version``: of the API, and of miroir in a header."""
+    try:
+        own = metadata.version("miroir")
+    except metadata.PackageNotFoundError:
+        own = "unknown"
+    return json_response(
+        {
+            "commitSha": "unknown",
+            "commitDate": "unknown",
+            "pkgVersion": COMPATIBLE,
+        },
+        headers={"X-Miroir-Version": own},
+    )
+
+
+ROUTES = (
+    web.get("/health", health),
+    web.get("/version", version),
+)

@@ -1,0 +1,191 @@
+"""What the log says, folded and kept up to date in the background: cluster, progress, tasks, dead letters.
+
+What always holds: readers see a consistent value at any moment, since folding never suspends; with Kafka away the last
+values stay, and ``connected`` says so. Who calls it: every route reads it; the process starts ``run``. It must not
+know: what the values are used for.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from query.dead_letters import DeadLetters
+from query.http.clock import now_ms
+from query.paces import Paces, fold_paces
+from query.rules import IndexRules, rules_of
+from query.task_book import KEPT_MAX, TaskBook
+from query.task_status import StatusView, derive_outcome
+from schemas.errors import InvalidInputError, LogError, MissedRecordsError
+from schemas.events import IndexRecord, SettingsRecord
+from schemas.ids import Epoch, IndexUid, NodeId, Partition, Position
+from streams.log import Bounds, LogBatch, LogReader, TopicPartition
+from streams.readable import ProgressView, fold_progress
+from streams.serving import searched_topology
+from streams.topics import CLUSTER, DEAD, PROGRESS, TASKS
+from streams.topology import Topology, fold_cluster
+
+READ_S = 0.5
+"""How long a read waits; it returns at once when something has arrived."""
+
+RECORDS_MAX = 5_000
+"""Folded at once: some 50 ms without another task running, at the start only."""
+
+RETRY_S = 0.5
+"""Between two tries to reach the log."""
+
+TOPICS = (CLUSTER, PROGRESS, TASKS, DEAD)
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class Views:
+    """The folded topics.
+
+    Args:
+        lag_records_max: how far behind the best copy a readable one may be.
+        away: the nodes that this process cannot reach.
+
+    Attributes:
+        connected: whether the last read of the log succeeded.
+        connected_s: monotonic time of the last read that succeeded.
+        stopped: why folding has stopped for good; empty while it has not.
+    """
+
+    def __init__(self, *, lag_records_max: int, away: Callable[[], frozenset[NodeId]]) -> None:
+        self.topology = Topology()
+        self.searched = self.topology
+        self.progress = ProgressView()
+        self.paces: Paces = {}
+        self.tasks = TaskBook()
+        self.dead = DeadLetters()
+        self.connected = False
+        self.connected_s = 0.0
+        self.stopped = ""
+        self._lag_records_max = lag_records_max
+        self._away = away
+        self._ends: dict[str, Position] = {}
+        self._positions: dict[str, Position] = {}
+        self._changed = asyncio.Event()
+        self._rules: dict[IndexUid, tuple[IndexRecord, SettingsRecord | None, IndexRules]] = {}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether cluster and progress have been folded to where they ended at the start."""
+        return self.has_folded(CLUSTER) and self.has_folded(PROGRESS)
+
+    def has_folded(self, topic: str) -> bool:
+        """Return whether the topic has been folded to where it ended at the start."""
+        return topic in self._ends and self._positions[topic] >= self._ends[topic]
+
+    def rules(self, index: IndexRecord) -> IndexRules:
+        """Return what the user's settings let searches of the index do."""
+        settings = self.topology.settings(index.uid)
+        found = self._rules.get(index.uid)
+        if found is not None and found[0] is index and found[1] is settings:
+            return found[2]
+        rules = rules_of(index.uid, index.primary_key, settings.settings if settings is not None else {})
+        self._rules[index.uid] = (index, settings, rules)
+        return rules
+
+    def status_view(self) -> StatusView:
+        """Return what task statuses are derived from."""
+        return StatusView(self.topology, self.progress, self.dead, self._away(), self._lag_records_max)
+
+    def newest_progress_ms(self, node: NodeId) -> int:
+        """Return when any copy on the node was last seen by its owner; 0 for never."""
+        return max((p.seen_ms for p in self.progress.replicas.values() if p.node == node), default=0)
+
+    async def wait_for(self, condition: Callable[[], T | None], *, timeout_s: float) -> T | None:
+        """Return what ``condition`` gives as soon as it gives something; None after ``timeout_s`` seconds."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while (found := condition()) is None:
+                    await self._changed.wait()
+        except TimeoutError:
+            return condition()
+        return found
+
+    async def run(self, reader: LogReader) -> None:
+        """Fold until cancelled; through every failure of the log but a record that this version cannot read.
+
+        Raises:
+            InvalidInputError: a record of another form: a newer writer, or a foreign one. Upgrade readers first.
+        """
+        while True:
+            try:
+                await self._follow(reader)
+            except MissedRecordsError as error:
+                _log.warning("the log was trimmed or is another one: folding it anew", extra={"error": str(error)})
+                self._reset()
+            except InvalidInputError as error:
+                self.stopped = str(error)
+                raise
+            except LogError as error:
+                if self.connected or not self._positions:
+                    _log.warning("the log cannot be read", extra={"error": str(error)})
+                self.connected = False
+                self._wake()
+            await asyncio.sleep(RETRY_S)
+
+    async def _follow(self, reader: LogReader) -> None:
+        partitions = [TopicPartition(topic, Partition(0)) for topic in TOPICS]
+        if not self._positions:
+            bounds = await reader.bounds(partitions)
+            self._ends = {each.topic: found.end for each, found in bounds.items()}
+            self._positions = {each.topic: _start(each.topic, found) for each, found in bounds.items()}
+        await reader.assign({each: self._positions[each.topic] for each in partitions})
+        while True:
+            batches = await reader.read(timeout_s=READ_S, records_max=RECORDS_MAX)
+            self.connected = True
+            self.connected_s = time.monotonic()
+            self.fold(batches)
+
+    def fold(self, batches: Sequence[LogBatch]) -> None:
+        """Take in what was read, settle tasks, and wake whoever waits."""
+        by_topic = {topic: [batch for batch in batches if batch.topic == topic] for topic in TOPICS}
+        if by_topic[CLUSTER]:
+            self.topology = fold_cluster(self.topology, by_topic[CLUSTER])
+            self.searched = searched_topology(self.topology)
+        if by_topic[PROGRESS]:
+            self.progress = fold_progress(self.progress, by_topic[PROGRESS])
+            written = {(record.key or b"").decode() for batch in by_topic[PROGRESS] for record in batch.records}
+            self.paces = fold_paces(self.paces, self.progress.replicas, written)
+        self.tasks.fold(by_topic[TASKS])
+        self.dead.fold(by_topic[DEAD])
+        for batch in batches:
+            self._positions[batch.topic] = batch.end
+        self._settle()
+        if batches:
+            self._wake()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _settle(self) -> None:
+        # Before all is folded, a task would look unfinished only because its answer was not read yet, and then get
+        # the wrong time; a failed one would even look succeeded.
+        if all(map(self.has_folded, TOPICS)):
+            view = self.status_view()
+            self.tasks.settle(lambda task: derive_outcome(task, view), now_ms())
+
+    def _reset(self) -> None:
+        self.topology, self.progress, self.paces = Topology(), ProgressView(), {}
+        self.searched = self.topology
+        self.tasks, self.dead = TaskBook(), DeadLetters()
+        self._positions, self._ends = {}, {}
+
+    def position(self, topic: str) -> Epoch:
+        """Return how far the topic has been folded."""
+        return Epoch(self._positions.get(topic, Position(0)))
+
+
+def _start(topic: str, bounds: Bounds) -> Position:
+    """Return where folding begins: of tasks only the last ones are kept."""
+    if topic != TASKS:
+        return bounds.beginning
+    return Position(max(bounds.beginning, bounds.end - KEPT_MAX))

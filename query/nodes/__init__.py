@@ -1,0 +1,1 @@
+"""Shells that search nodes over HTTP."""

@@ -1,0 +1,241 @@
+"""A search held against the user's settings, before any node is asked.
+
+Nodes hold other settings than the user's (one more filterable attribute, the marker), and their messages would name it;
+so what the settings forbid is refused here, in Meilisearch's words, in the order in which Meilisearch looks: embedder,
+form of filter and sort, searched attributes, distinct, filtered attributes, sorted attributes, facets. The marker is to
+users an attribute that does not exist, and is refused or ignored as such, also where ``*`` is filterable.
+
+What always holds: a search that passes names the marker nowhere. A filter that is no filter at all passes: the nodes
+refuse it, quoting the user's own text. Who calls it: the search path, once a search. It knows no node.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from query.body import show
+from query.filter_fields import FilterField, contains_place, filter_fields
+from query.rewrite import is_marker, user_filter
+from query.rules import IndexRules, covers
+from query.search import SearchKind, SearchRequest
+from schemas.errors import InvalidSearchError
+
+_NOTHING_FILTERABLE = "This index does not have configured filterable attributes."
+_NOTHING_SORTABLE = "This index does not have configured sortable attributes."
+_DOCUMENT_SORT = "invalid_document_sort"
+_GEO_SORT_HINT = "Use the _geoPoint(latitude, longitude) built-in rule to sort on _geo field coordinates."
+
+
+def validate(search: SearchRequest, rules: IndexRules) -> None:
+    """Refuse what the user's settings do not allow.
+
+    Raises:
+        InvalidSearchError: with Meilisearch's code and message for the first fault.
+    """
+    if search.hybrid is not None and search.kind is not SearchKind.WORDS:
+        check_vector(search.hybrid.embedder, search.vector, rules)
+    texts = filter_texts(search.filter)
+    criteria = [_criterion(text) for text in search.sort or ()]
+    _check_searched(search.attributes_to_search_on or (), rules)
+    if search.distinct is not None:
+        _check_distinct(search.distinct, rules)
+    check_filter(texts, rules, prefix=f"Index `{rules.index}`: ")
+    _check_sorted(criteria, rules)
+    _check_facets(search.facets or (), rules)
+
+
+def check_vector(
+    embedder: str, vector: Sequence[float] | None, rules: IndexRules, code: str = "invalid_search_embedder"
+) -> None:
+    """Refuse an embedder that is not there, or a vector of another length than its own.
+
+    Raises:
+        InvalidSearchError: with Meilisearch's code and message.
+    """
+    dimensions = rules.embedders.get(embedder)
+    if dimensions is None:
+        raise InvalidSearchError(code, f"Cannot find embedder with name `{embedder}`.")
+    if vector is not None and len(vector) != dimensions:
+        message = f"Invalid vector dimensions: expected: `{dimensions}`, found: `{len(vector)}`."
+        raise InvalidSearchError("invalid_vector_dimensions", message)
+
+
+def filter_texts(condition: object, code: str = "invalid_search_filter") -> list[str]:
+    """Return the expressions of a filter given as text, as a list, or as a list of lists.
+
+    Raises:
+        InvalidSearchError: it is anything else.
+    """
+    if user_filter(condition) is None:
+        return []
+    if isinstance(condition, str):
+        return [condition]
+    if not isinstance(condition, list):
+        raise _no_filter(condition, "String, Array", code)
+    texts: list[str] = []
+    for part in condition:
+        if not isinstance(part, (str, list)):
+            raise _no_filter(part, "String, Array", code)
+        for text in part if isinstance(part, list) else (part,):
+            if not isinstance(text, str):
+                raise _no_filter(text, "String", code)
+            texts.append(text)
+    return texts
+
+
+def check_filter(
+    texts: Sequence[str],
+    rules: IndexRules,
+    *,
+    code: str = "invalid_search_filter",
+    prefix: str = "",
+    reprints: bool = True,
+) -> None:
+    """Refuse a filter by an attribute that is not filterable; Meilisearch reports the last such one.
+
+    Args:
+        texts: the filter's expressions.
+        rules: the user's settings.
+        code: the error code, which differs between routes.
+        prefix: what the message begins with; searches name the index there.
+        reprints: whether a lone condition is shown as Meilisearch prints it again; facet searches quote the user.
+    """
+    _check_features(texts)
+    for text in reversed(texts):
+        for field in reversed(filter_fields(text)):
+            if is_filterable(field.name, rules):
+                continue
+            known = ", ".join(f"`{pattern}`" for pattern in sorted(rules.filterable))
+            available = f"Available filterable attribute patterns are: {known}." if known else _NOTHING_FILTERABLE
+            shown = "_geo/_geojson" if field.name == "_geo" else field.name
+            message = f"{prefix}Attribute `{shown}` is not filterable. {available}"
+            raise InvalidSearchError(
+                code, f"{message}\n{_place(field if reprints else field._replace(reprinted=None), text)}"
+            )
+
+
+def _check_features(texts: Sequence[str]) -> None:
+    """Refuse what only an experimental feature of Meilisearch's takes."""
+    for text in texts:
+        if (place := contains_place(text)) is not None:
+            message = "Using `CONTAINS` in a filter requires enabling the `contains filter` experimental feature."
+            more = "See https://github.com/orgs/meilisearch/discussions/763"
+            shown = f"{place[0] + 1}:{place[1] + 1} {text}"
+            raise InvalidSearchError("feature_not_enabled", f"{message} {more}\n{shown}")
+
+
+def check_document_sort(sort: Sequence[str], rules: IndexRules) -> None:
+    """Refuse a sort of listed documents by an attribute that is not sortable.
+
+    Raises:
+        InvalidSearchError: with the code of documents, which names no index and hides no attribute.
+    """
+    try:
+        attributes = [_criterion(text) for text in sort]
+    except InvalidSearchError as error:
+        raise InvalidSearchError(_DOCUMENT_SORT, str(error)) from None
+    for attribute in attributes:
+        if not is_marker(attribute) and covers(rules.sortable, attribute):
+            continue
+        listed = ", ".join(sorted(rules.sortable))
+        known = f"Available sortable attributes are: `{listed}`." if listed else _NOTHING_SORTABLE
+        raise InvalidSearchError(_DOCUMENT_SORT, f"Attribute `{attribute}` is not sortable. {known}")
+
+
+def is_filterable(attribute: str, rules: IndexRules) -> bool:
+    """Return whether a user may filter or take distinct values by the attribute."""
+    return not is_marker(attribute) and rules.is_filterable(attribute)
+
+
+def _place(field: FilterField, text: str) -> str:
+    """Return where the fault stands. Meilisearch prints a lone condition again with its words in quotes."""
+    if field.reprinted is not None and field.name == "_geo":
+        return f"{field.start + 1}:{field.end + 1} {field.reprinted}"
+    if field.reprinted is not None:
+        return f"2:{2 + len(field.name)} {field.reprinted}"
+    return f"{field.start + 1}:{field.end + 1} {text}"
+
+
+def _no_filter(value: object, expected: str, code: str) -> InvalidSearchError:
+    message = f"Invalid syntax for the filter parameter: `expected {expected}, found: {show(value)}`."
+    return InvalidSearchError(code, message)
+
+
+def _criterion(text: str) -> str:
+    """Return the attribute of a sort criterion; ``_geo`` for a point."""
+    name, _, direction = text.rpartition(":")
+    if direction not in ("asc", "desc"):
+        expected = "expected expression ending by `:asc` or `:desc`"
+        message = f"Invalid syntax for the sort parameter: {expected}, found `{text}`."
+        raise InvalidSearchError("invalid_search_sort", message)
+    if name.startswith("_geoPoint("):
+        return "_geo"
+    for reserved in ("_geoRadius", "_geoBoundingBox", "_geoDistance", "_geoPoint"):
+        if name.startswith(reserved):
+            raise _reserved_sort(reserved)
+    if name == "_geo":
+        raise _reserved_sort(name)
+    return name
+
+
+def _reserved_sort(name: str) -> InvalidSearchError:
+    message = f"`{name}` is a reserved keyword and thus can't be used as a sort expression. {_GEO_SORT_HINT}"
+    return InvalidSearchError("invalid_search_sort", message)
+
+
+def _check_sorted(attributes: Sequence[str], rules: IndexRules) -> None:
+    for attribute in attributes:
+        if not is_marker(attribute) and covers(rules.sortable, attribute):
+            continue
+        available = _available("sortable attributes", rules.sortable, rules)
+        message = f"Index `{rules.index}`: Attribute `{attribute}` is not sortable. {available}"
+        raise InvalidSearchError("invalid_search_sort", message)
+    if attributes and "sort" not in rules.ranking_rules:
+        message = (
+            f"Index `{rules.index}`: You must specify where `sort` is listed in the rankingRules setting"
+            " to use the sort parameter at search time."
+        )
+        raise InvalidSearchError("invalid_search_sort", message)
+
+
+def _check_searched(attributes: Sequence[str], rules: IndexRules) -> None:
+    """Refuse an attribute that is not searchable; where all are, an unknown one is no error and finds nothing."""
+    if "*" in rules.searchable:
+        return
+    for attribute in attributes:
+        # A pattern such as ``title*`` is known to the nodes alone.
+        if "*" in attribute or covers(rules.searchable, attribute):
+            continue
+        available = _available("searchable attributes", rules.searchable, rules, ordered=False)
+        message = f"Index `{rules.index}`: Attribute `{attribute}` is not searchable. {available}"
+        raise InvalidSearchError("invalid_search_attributes_to_search_on", message)
+
+
+def _check_distinct(attribute: str, rules: IndexRules) -> None:
+    if is_filterable(attribute, rules):
+        return
+    available = _available("filterable attributes patterns", rules.filterable, rules)
+    reason = "is not filterable and thus, cannot be used as distinct attribute."
+    message = f"Index `{rules.index}`: Attribute `{attribute}` {reason} {available}"
+    raise InvalidSearchError("invalid_search_distinct", message)
+
+
+def _check_facets(facets: Iterable[str], rules: IndexRules) -> None:
+    unknown = next((facet for facet in facets if facet != "*" and not _is_facet(facet, rules)), None)
+    if unknown is None:
+        return
+    available = _available("filterable attributes patterns", rules.filterable, rules)
+    message = f"Invalid facet distribution: Pattern `{unknown}` is not filterable. {available}"
+    raise InvalidSearchError("invalid_search_facets", message)
+
+
+def _is_facet(attribute: str, rules: IndexRules) -> bool:
+    return not is_marker(attribute) and rules.is_facet(attribute)
+
+
+def _available(kind: str, names: Sequence[str], rules: IndexRules, *, ordered: bool = True) -> str:
+    """Return the sentence about what would have been allowed; attributes that are not displayed stay hidden."""
+    if not names:
+        return f"This index does not have configured {kind.removesuffix(' patterns')}."
+    shown = [name for name in (sorted(names) if ordered else names) if covers(rules.displayed, name)]
+    listed = ", ".join(shown if len(shown) == len(names) else [*shown, "<..hidden-attributes>"])
+    verb = "is" if kind.endswith("patterns") and len(names) == 1 else "are"
+    return f"Available {kind} {verb}: `{listed}`."

@@ -1,0 +1,1 @@
+"""The log and what it means: partitions, cursors, cluster fold, placement."""

@@ -1,0 +1,136 @@
+"""Topics on a Kafka: made, looked at, deleted, and told apart.
+
+What always holds: creating twice and deleting twice are no errors. Who calls it: controller, command line. It must not
+know: which topics we have and why.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import NoError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+from schemas.kafka import KafkaConfig
+from streams.kafka.connection import client_arguments, to_log_error, translated
+from streams.kafka.metadata import ClusterMetadata, fetch_metadata
+from streams.log import LogIdentity, TopicFound, TopicSpec
+
+
+class KafkaLogAdmin:
+    """``LogAdmin`` over a Kafka cluster. Connects at first use, and again after a failure."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        self._client: AIOKafkaAdminClient | None = None
+        self._starting = asyncio.Lock()
+
+    async def describe(self, names: Sequence[str]) -> Mapping[str, TopicFound]:
+        """Return those that exist; see ``LogAdmin``."""
+        with translated("describe topics"):
+            metadata = await self._metadata(names)
+            configs = await self._configs(list(metadata.topics))
+        return {
+            name: TopicFound(name, topic.partitions, topic.replication, configs.get(name, {}))
+            for name, topic in metadata.topics.items()
+        }
+
+    async def names(self, prefixes: tuple[str, ...]) -> Sequence[str]:
+        """Return the names, in order, of all topics that this user may see and whose name begins with one of these.
+
+        Raises:
+            LogUnavailableError: no broker answers.
+        """
+        with translated("list topics"):
+            return sorted(name for name in await (await self._started()).list_topics() if name.startswith(prefixes))
+
+    async def identify(self, names: Sequence[str]) -> Mapping[str, LogIdentity]:
+        """Return which log stands behind each of the names that exist.
+
+        Raises:
+            LogUnavailableError: no broker answers.
+        """
+        with translated("identify topics"):
+            metadata = await self._metadata(names)
+        return {name: LogIdentity(metadata.cluster_id, topic.id) for name, topic in metadata.topics.items()}
+
+    async def cluster_id(self) -> str:
+        """Return the cluster's id.
+
+        Raises:
+            LogUnavailableError: no broker answers.
+        """
+        with translated("ask for the cluster's id"):
+            return (await self._metadata(())).cluster_id
+
+    async def create(self, specs: Sequence[TopicSpec]) -> None:
+        """Create those that do not exist; see ``LogAdmin``."""
+        if not specs:
+            return
+        with translated("create topics"):
+            client = await self._started()
+            brokers = (await self._metadata(())).brokers
+            # Kafka knows "the broker's default" (-1) only in a version of the request newer than the library's.
+            replication = max(1, min(self._config.replication_factor, brokers))
+            answer = await client.create_topics(
+                [NewTopic(spec.name, spec.partitions, replication, topic_configs=dict(spec.configs)) for spec in specs]
+            )
+        for name, code, *message in answer.topic_errors:
+            error = for_code(code)
+            if error not in (NoError, TopicAlreadyExistsError):
+                detail = message[0] if message and message[0] else error.description
+                raise to_log_error(error(detail), f"create topic {name}")
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete those that exist; see ``LogAdmin``."""
+        if not names:
+            return
+        with translated("delete topics"):
+            client = await self._started()
+            answer = await client.delete_topics(list(names))
+        for name, code in answer.topic_error_codes:
+            error = for_code(code)
+            if error not in (NoError, UnknownTopicOrPartitionError):
+                raise to_log_error(error(), f"delete topic {name}")
+
+    async def close(self) -> None:
+        """Leave. Safe to call twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _started(self) -> AIOKafkaAdminClient:
+        async with self._starting:
+            if self._client is None:
+                client = AIOKafkaAdminClient(**client_arguments(self._config))
+                try:
+                    await client.start()
+                except BaseException:
+                    await client.close()
+                    raise
+                self._client = client
+            return self._client
+
+    async def _metadata(self, names: Sequence[str]) -> ClusterMetadata:
+        client = await self._started()
+        # The admin client has no question that tells ids; its connection does.
+        return await fetch_metadata(client._client, names)  # noqa: SLF001
+
+    async def _configs(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """Return each topic's configuration; a topic is missing where the broker does not tell."""
+        if not names:
+            return {}
+        client = await self._started()
+        answers = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+        found: dict[str, dict[str, str]] = {}
+        for answer in answers:
+            for code, _message, _type, name, entries in answer.resources:
+                if for_code(code) is NoError:
+                    found[name] = _entries(entries)
+        return found
+
+
+def _entries(entries: Sequence[Sequence[Any]]) -> dict[str, str]:
+    """Return key → text. The rest of an entry (read-only, source, synonyms) differs by version and is not needed."""
+    return {str(entry[0]): str(entry[1]) for entry in entries if entry[1] is not None}

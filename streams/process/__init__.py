@@ -1,0 +1,1 @@
+"""Shells around the process we run in: its environment, its log lines."""

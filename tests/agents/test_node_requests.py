@@ -1,0 +1,134 @@
+"""Requests about nodes, and taking nodes in."""
+
+from dataclasses import replace
+
+import pytest
+
+from agents.node_requests import WEIGHT_MAX, NewKeys, add_node, adopt_node, new_attempts, rebuild_node
+from schemas.events import NodeRecord, NodeState, ReplicaRecord
+from schemas.ids import Attempt, Epoch, NodeId, Offset
+from schemas.requests import AddNode, RebuildNode
+from streams.topology import Topology
+from tests.agents.clusters import KEY_UID, cluster_of, node_record, sights, world_with_index
+
+A = NodeId("a")
+KEYS = NewKeys("w", "s", "f")
+
+
+def test_add_node_joins_without_keys() -> None:
+    """A node is accepted before it was ever asked."""
+    decision = add_node(Topology(), AddNode(A, "http://a:7700/", weight=2.0, zone="z"), Offset(0), sights())
+
+    assert decision.answer.accepted
+    assert decision.puts == (NodeRecord(A, "http://a:7700", 2.0, "z", state=NodeState.JOINING),)
+
+
+def test_add_node_twice_keeps_state_and_keys() -> None:
+    """Asking again changes only what future placements look at."""
+    topology = cluster_of(node_record("a"))
+
+    decision = add_node(topology, AddNode(A, "http://a:7700", weight=3.0), Offset(5), sights())
+
+    (node,) = decision.puts
+    assert isinstance(node, NodeRecord)
+    assert (node.state, node.worker_key, node.weight) == (NodeState.ACTIVE, "a-worker", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        pytest.param(AddNode(A, "http://other:7700"), "node_already_exists", id="same id, another url"),
+        pytest.param(AddNode(NodeId("b"), "http://a:7700"), "node_already_exists", id="another id, same url"),
+        pytest.param(AddNode(NodeId("a b"), "http://b:1"), "invalid_node_id", id="bad id"),
+        pytest.param(AddNode(NodeId("b"), "b:7700"), "invalid_node", id="no scheme"),
+        pytest.param(AddNode(NodeId("b"), "http://"), "invalid_node", id="no host"),
+        pytest.param(AddNode(NodeId("b"), "http://u:p@b"), "invalid_node", id="password in the url"),
+        pytest.param(AddNode(NodeId("b"), "http://b", weight=0), "invalid_node", id="no weight"),
+        pytest.param(AddNode(NodeId("b"), "http://b", weight=WEIGHT_MAX * 2), "invalid_node", id="too much weight"),
+        pytest.param(AddNode(NodeId("b"), "http://b", weight=float("nan")), "invalid_node", id="weight not a number"),
+        pytest.param(AddNode(NodeId("b"), "http://b", group=-1), "invalid_node", id="negative group"),
+    ],
+)
+def test_add_node_that_cannot_be_is_refused(request_: AddNode, code: str) -> None:
+    """A refusal names what was expected and changes nothing."""
+    decision = add_node(cluster_of(node_record("a")), request_, Offset(5), sights())
+
+    assert (decision.answer.accepted, decision.answer.code, decision.puts) == (False, code, ())
+    assert decision.answer.message
+
+
+def test_rebuild_begins_every_placement_anew_and_replaces_the_search_key() -> None:
+    """A query service of the past cannot read the copies that are about to be dropped."""
+    topology = world_with_index().topology
+    node = topology.nodes[NodeId("n0")]
+
+    decision = rebuild_node(topology, RebuildNode(node.id), Offset(7), sights())
+
+    record, *replicas = decision.puts
+    assert len(replicas) == len(topology.replicas_on(node.id)) > 0
+    assert all(isinstance(r, ReplicaRecord) and Epoch(r.attempt) == topology.epoch for r in replicas)
+    assert isinstance(record, NodeRecord)
+    assert (record.search_key, record.fence_key, record.worker_key) == (node.fence_key, KEY_UID, node.worker_key)
+
+
+def test_rebuild_of_some_shards_leaves_the_others_and_what_has_begun_since() -> None:
+    """A worker asks for the copies that it saw; asked for once more, nothing is left to do and no key is replaced."""
+    topology = world_with_index().topology
+    node = NodeId("n0")
+    seen, *others = topology.replicas_on(node)
+    request = RebuildNode(node, seen.uid, (seen.shard,), seen.attempt)
+
+    decision = rebuild_node(topology, request, Offset(7), sights())
+    again = rebuild_node(
+        topology, RebuildNode(node, seen.uid, (seen.shard,), Attempt(seen.attempt - 1)), Offset(8), sights()
+    )
+
+    record, *replicas = decision.puts
+    assert isinstance(record, NodeRecord)
+    assert replicas == [replace(seen, attempt=Attempt(topology.epoch))]
+    assert others
+    assert again.answer.accepted
+    assert again.puts == ()
+
+
+def test_rebuild_of_a_node_that_joins_changes_nothing() -> None:
+    """There is nothing on it."""
+    topology = cluster_of(node_record("a", NodeState.JOINING))
+
+    decision = rebuild_node(topology, RebuildNode(A), Offset(7), sights())
+
+    assert (decision.answer.accepted, decision.puts) == (True, ())
+
+
+def test_rebuild_of_an_unknown_node_is_refused() -> None:
+    """The code says that the node is not there."""
+    decision = rebuild_node(Topology(), RebuildNode(A), Offset(7), sights())
+
+    assert (decision.answer.accepted, decision.answer.code) == (False, "node_not_found")
+
+
+def test_adopt_of_a_joining_node_makes_it_active() -> None:
+    """From then on it is given replicas, and everybody derives its keys."""
+    topology = cluster_of(node_record("a", NodeState.JOINING))
+
+    assert adopt_node(topology, A, KEYS) == (
+        NodeRecord(A, "http://a:7700", state=NodeState.ACTIVE, worker_key="w", search_key="s", fence_key="f"),
+    )
+
+
+def test_adopt_of_an_emptied_node_begins_its_placements_anew() -> None:
+    """Its state stays; new keys make it another incarnation."""
+    topology = world_with_index().topology
+    node = NodeId("n1")
+
+    record, *replicas = adopt_node(topology, node, KEYS)
+
+    assert tuple(replicas) == new_attempts(topology, node)
+    assert replicas
+    assert isinstance(record, NodeRecord)
+    assert (record.state, record.worker_key) == (NodeState.ACTIVE, "w")
+
+
+def test_adopt_of_a_node_that_has_gone_writes_nothing() -> None:
+    """Nobody is brought back by a keeper that came late."""
+    assert adopt_node(Topology(), A, KEYS) == ()

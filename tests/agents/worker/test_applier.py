@@ -1,0 +1,88 @@
+"""Streams that bring nothing although the log has more are told again where to read."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from agents.stalls import STALLED_LOOKS
+from agents.worker.applier import Applier
+from agents.worker.metrics import WorkerMetrics
+from schemas.config import parse_settings
+from schemas.events import IndexRecord
+from schemas.ids import Incarnation, IndexUid, Partition, Position, SettingsVersion
+from streams.log import Append, Bounds, TopicPartition, TopicSpec
+from tests.builders import make_topology
+from tests.fakes.log import FakeLog, FakeLogReader, FakeLogWriter
+from tests.fakes.node import FakeNode, FakeNodeWriter
+
+TOPIC = "miroir.docs.films"
+PLACE = TopicPartition(TOPIC, Partition(0))
+INDEX = IndexRecord(
+    IndexUid("films"), Incarnation(1), TOPIC, 1, 1, SettingsVersion(1), created_ms=0, updated_ms=0, primary_key="id"
+)
+
+
+class Stream:
+    """A live stream that only remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.sought: list[Mapping[TopicPartition, Position]] = []
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        """Deliver no more of these."""
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        """Go on with these."""
+
+    async def seek(self, positions: Mapping[TopicPartition, Position]) -> None:
+        """Read on from there."""
+        self.sought.append(positions)
+
+
+def make_applier(records: int) -> tuple[Applier, Stream]:
+    """Return an applier that owns the one partition from its beginning, with so many records in the log."""
+    log = FakeLog()
+    log.create(TopicSpec(TOPIC, 1, {}))
+    for at in range(records):
+        log.append(Append(TOPIC, Partition(0), str(at).encode(), b"{}"))
+    applier = Applier(
+        parse_settings({}),
+        worker="w",
+        log=FakeLogWriter(log),
+        make_reader=lambda: FakeLogReader(log),
+        metrics=WorkerMetrics(),
+        make_writer=lambda node, key: FakeNodeWriter(FakeNode(node.id), key),
+        now_s=time.monotonic,
+        now_ms=lambda: 0,
+        draw=lambda: 0.0,
+    )
+    stream = Stream()
+    applier.stream = stream
+    applier.topology = make_topology(INDEX)
+    applier.own({PLACE: Bounds(Position(0), Position(0))})
+    applier.note_ends({PLACE: Position(records)})
+    return applier, stream
+
+
+async def test_silent_stream_is_told_again_after_some_looks() -> None:
+    """At its window's end, once: whoever is slow, not silent, is left alone."""
+    applier, stream = make_applier(5)
+
+    for _ in range(STALLED_LOOKS - 1):
+        applier.find_stalled()
+        await applier.mend()
+    assert stream.sought == []
+
+    applier.find_stalled()
+    await applier.mend()
+    assert stream.sought == [{PLACE: Position(0)}]
+
+
+async def test_stream_at_the_end_of_the_log_is_left_alone() -> None:
+    """It brings nothing because there is nothing."""
+    applier, stream = make_applier(0)
+
+    for _ in range(STALLED_LOOKS * 2):
+        applier.find_stalled()
+        await applier.mend()
+
+    assert stream.sought == []

@@ -1,0 +1,54 @@
+"""What Prometheus is told by a worker."""
+
+from dataclasses import replace
+
+from agents.worker.metrics import SAMPLE, WorkerMetrics
+from schemas.ids import Position
+from tests.agents.test_window import make_operations
+from tests.builders import UID, make_progress, make_replica
+
+LABELS = {"index": UID, "shard": "0", "node": "a"}
+
+
+def sample(metrics: WorkerMetrics, name: str, labels: dict[str, str]) -> float | None:
+    """Return a metric's value; None where it is not told."""
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_lag_is_told_for_each_replica_in_seconds_and_records() -> None:
+    """Until the replica is not fed here any more: a gauge that nobody sets would look like a stuck copy."""
+    metrics = WorkerMetrics()
+    behind = replace(make_progress(make_replica("a"), 5), end=Position(9), lag_ms=2500)
+
+    metrics.observe([behind])
+    assert sample(metrics, "miroir_apply_lag_seconds", LABELS) == 2.5
+    assert sample(metrics, "miroir_apply_lag_records", LABELS) == 4
+    metrics.observe([])
+
+    assert sample(metrics, "miroir_apply_lag_seconds", LABELS) is None
+    assert sample(metrics, "miroir_apply_lag_records", LABELS) is None
+
+
+def test_freshness_is_measured_of_what_has_become_visible_only() -> None:
+    """A sample of each batch, from its record's timestamp to now; never less than nothing, whatever clocks say."""
+    metrics = WorkerMetrics()
+    batches = [make_operations(0, 2 * SAMPLE), make_operations(2 * SAMPLE, 3 * SAMPLE)]
+
+    metrics.note_visible(UID, batches, Position(SAMPLE + 1), now_ms=1500)
+    metrics.note_visible(UID, [make_operations(0, 1)], Position(1), now_ms=-1)
+
+    assert sample(metrics, "miroir_freshness_seconds_count", {"index": UID}) == 3
+    assert sample(metrics, "miroir_freshness_seconds_sum", {"index": UID}) == 3.0
+    assert sample(metrics, "miroir_freshness_seconds_bucket", {"index": UID, "le": "1.0"}) == 1
+
+
+def test_counters_are_told_by_index_and_reason() -> None:
+    """Each worker has a registry of its own: two in a process do not count together."""
+    metrics, other = WorkerMetrics(), WorkerMetrics()
+
+    metrics.records.labels(index=UID).inc(7)
+    metrics.dead.labels(index=UID, reason="invalid_id").inc()
+
+    assert sample(metrics, "miroir_records_total", {"index": UID}) == 7
+    assert sample(metrics, "miroir_dead_letters_total", {"index": UID, "reason": "invalid_id"}) == 1
+    assert sample(other, "miroir_records_total", {"index": UID}) is None

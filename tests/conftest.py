@@ -1,0 +1,43 @@
+"""Wiring only: options, marks, and the servers that many tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.real_kafka import RealKafka, RealKafkaMissingError
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our own options."""
+    parser.addoption("--long", action="store_true", help="the long runs too: many seeds, big loads")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that have slow tests: run last, they would keep one process while the others have none."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
+    """One real Kafka for the whole run; never killed by a test. Skips where it cannot be brought."""
+    kafka = RealKafka(tmp_path_factory.mktemp("kafka"))
+    try:
+        kafka.start()
+    except RealKafkaMissingError as error:
+        pytest.skip(f"no real kafka: {error}")
+    yield kafka
+    kafka.stop()
+
+
+@pytest.fixture
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
+    """A real Kafka of the test's own, to be killed and started again. Skips where it cannot be brought."""
+    kafka = RealKafka(tmp_path_factory.mktemp("own-kafka"))
+    try:
+        kafka.start()
+    except RealKafkaMissingError as error:
+        pytest.skip(f"no real kafka: {error}")
+    yield kafka
+    kafka.stop()

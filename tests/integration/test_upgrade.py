@@ -1,0 +1,67 @@
+"""Nodes upgraded one after the other while clients search and write: the walk of ``docs/operating.md``."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.moves_traffic import Traffic
+from bench.moves_walk import Walk
+from schemas.events import NodeState, ReplicaRecord
+from schemas.ids import NodeId
+from schemas.requests import ActivateNode, MaintainNode
+from tests.integration.cluster import Cluster
+
+pytestmark = [pytest.mark.slow]
+
+DOCUMENTS = 400
+VERSION = "1.51.0"
+
+
+async def upgrade(walk: Walk, name: str, *, keeps_disk: bool) -> None:
+    """Do to one node what the guide says, and return when it has caught up."""
+    node = walk.cluster.node(NodeId(name))
+    async with walk.step(f"upgrade {name} {'with its disk' if keeps_disk else 'with an empty disk'}"):
+        before = {replica.shard: replica.attempt for replica in copies_on(walk, node.id)}
+        await walk.ask(MaintainNode(node.id))
+        await walk.in_state(node.id, NodeState.MAINTENANCE)
+
+        await node.upgrade(VERSION, keeps_disk=keeps_disk)
+
+        async def is_begun() -> bool:
+            await walk.cluster.view.refresh()
+            now = copies_on(walk, node.id)
+            return keeps_disk or all(each.attempt > before[each.shard] for each in now)
+
+        await walk.cluster.until(is_begun, "a lost disk to be noticed")
+        await walk.ask(ActivateNode(node.id))
+        await walk.in_state(node.id, NodeState.ACTIVE)
+        await walk.traffic.mark()
+        after = {replica.shard: replica.attempt for replica in copies_on(walk, node.id)}
+    assert after.keys() == before.keys(), "no copy was made elsewhere meanwhile"
+    assert (after == before) is keeps_disk, "a good disk is caught up, not rebuilt"
+
+
+def copies_on(walk: Walk, node: NodeId) -> tuple[ReplicaRecord, ...]:
+    """Return what is placed on a node."""
+    return walk.cluster.view.topology.replicas_on(node)
+
+
+async def test_rolling_upgrade_keeps_searches_and_copies_whole(tmp_path: Path, node_binary: str | None) -> None:
+    """No search fails or misses a document, whether a node keeps its disk or not; in the end copies equal the log."""
+    settings = {"MIROIR_SEARCH_TIMEOUT_S": "5"}
+    async with Cluster(tmp_path, node_binary=node_binary, settings=settings) as cluster:
+        index = await cluster.create_index("books", shards=6, replication=2)
+        traffic = Traffic(cluster, index, [await cluster.start_service()])
+        await traffic.load(DOCUMENTS)
+        await traffic.mark()
+        walk = Walk(cluster, index, traffic, None)
+        async with traffic.going_on():
+            await upgrade(walk, "node-1", keeps_disk=True)
+            await upgrade(walk, "node-2", keeps_disk=False)
+            await upgrade(walk, "node-3", keeps_disk=True)
+        await cluster.compare(index, traffic.documents)
+
+        assert [report for report in walk.reports if report.failed or report.incomplete] == []
+        assert all(report.searches > 0 for report in walk.reports)
+        versions = {(await node.ask("/version"))["pkgVersion"] for node in cluster.nodes if node.is_embedded}
+        assert versions <= {VERSION}

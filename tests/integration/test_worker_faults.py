@@ -1,0 +1,135 @@
+"""Workers that are killed or frozen, and posts that arrive late: the fold over the node's task list puts it right."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from miroir.processes import Child
+from schemas.events import IndexRecord
+from tests.integration.cluster import Cluster
+from tests.integration.documents import make_documents
+from tests.integration.node import Document, Node, Task
+from tests.integration.waiting import signal_group
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+DOCUMENTS = 3000
+NODE_TIMEOUT_S = 5
+"""Long enough for a busy machine to bring a post to a node that has just been frozen."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster(tmp_path_factory: pytest.TempPathFactory, node_binary: str | None) -> AsyncIterator[Cluster]:
+    """Two nodes that hold everything, and one worker that soon loses patience with them."""
+    directory = tmp_path_factory.mktemp("workers")
+    settings = {"MIROIR_POST_RECORDS_MAX": "100", "MIROIR_NODE_TIMEOUT_S": str(NODE_TIMEOUT_S)}
+    async with Cluster(directory, nodes=2, node_binary=node_binary, settings=settings) as running:
+        for name in ("killed", "frozen", "late"):
+            await running.create_index(name)
+        yield running
+
+
+async def one_worker(cluster: Cluster) -> Child:
+    """End all workers but one, and return it."""
+    first, *others = cluster.live_workers()
+    for worker in others:
+        await worker.stop()
+    return first
+
+
+def posts_of(tasks: Sequence[Task]) -> list[Task]:
+    """Return the metadata of every post among the tasks, newest first."""
+    metadata = (orjson.loads(task["customMetadata"]) for task in tasks if task.get("customMetadata"))
+    return [each for each in metadata if "post" in each]
+
+
+async def load_until(
+    cluster: Cluster, index: IndexRecord, node: Node, enough: Callable[[Sequence[Task]], bool]
+) -> dict[str, Document]:
+    """Produce documents, return them when the node's tasks of the index are enough."""
+    documents = make_documents(DOCUMENTS)
+    loading = asyncio.create_task(cluster.produce(index, documents))
+
+    async def is_enough() -> bool:
+        return enough(await node.tasks(index))
+
+    await cluster.until(is_enough, "posts")
+    await loading
+    return documents
+
+
+async def test_worker_killed_after_a_nodes_202_leaves_no_gap(cluster: Cluster) -> None:
+    """A post is in the node's list and its worker is gone: the next worker finds it there and goes on behind it."""
+    index = await cluster.index("killed")
+    worker = await one_worker(cluster)
+
+    documents = await load_until(
+        cluster, index, cluster.nodes[0], lambda tasks: any(task["status"] == "enqueued" for task in tasks)
+    )
+    await worker.kill()
+    await cluster.start_worker()
+
+    rewritten = make_documents(200, first=100, text="rewritten")
+    await cluster.produce(index, {**rewritten, "doc-5": None})
+    expected = {**documents, **rewritten}
+    del expected["doc-5"]
+    await cluster.compare(index, expected)
+
+
+async def test_worker_frozen_beyond_its_session_does_no_harm_when_it_wakes(cluster: Cluster) -> None:
+    """Another worker has taken over and gone far ahead when the frozen one sends what it had in hand."""
+    index = await cluster.index("frozen")
+    worker = await one_worker(cluster)
+    documents = await load_until(cluster, index, cluster.nodes[0], lambda tasks: len(posts_of(tasks)) > 1)
+    signal_group(worker, signal.SIGSTOP)
+
+    await cluster.start_worker()
+    rewritten = make_documents(DOCUMENTS, text="rewritten")
+    await cluster.produce(index, {**rewritten, "doc-7": None})
+    await cluster.caught_up(index)
+    signal_group(worker, signal.SIGCONT)
+    after = make_documents(300, first=DOCUMENTS)
+    await cluster.produce(index, after)
+
+    expected = {**documents, **rewritten, **after}
+    del expected["doc-7"]
+    await cluster.compare(index, expected)
+
+
+async def test_post_that_a_frozen_node_takes_late_is_replayed_over(cluster: Cluster) -> None:
+    """A whole body was on its way, the worker timed out, the node wakes and takes it: newer values win all the same."""
+    index = await cluster.index("late")
+    worker = await one_worker(cluster)
+    victim = cluster.nodes[1]
+    documents = make_documents(DOCUMENTS)
+    await cluster.produce(index, documents)
+    await cluster.caught_up(index)
+    victim.freeze()
+
+    # Small enough for the frozen node's socket to take all of the body.
+    stale = make_documents(60, text="stale")
+    await cluster.produce(index, stale)
+    await cluster.away(victim)
+    # Whatever it has sent to the frozen node is on its way without an owner.
+    await worker.kill()
+    await cluster.start_worker()
+    rewritten = make_documents(60, text="newest")
+    await cluster.produce(index, {**rewritten, "doc-9": None})
+    await cluster.caught_up(index, without=[victim.id])
+    victim.thaw()
+
+    expected = {**documents, **rewritten}
+    del expected["doc-9"]
+    await cluster.compare(index, expected)
+    begun = Counter(
+        (shard, start)
+        for post in posts_of(await victim.tasks(index))
+        if post["k"] == 0
+        for shard, (start, _) in post["r"].items()
+    )
+    assert max(begun.values()) > 1, "no post was taken late"

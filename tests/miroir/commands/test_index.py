@@ -1,0 +1,35 @@
+"""``miroir index`` on a running stack."""
+
+import json
+from pathlib import Path
+
+from tests.miroir.local_stack import LocalStack
+
+
+def test_index_deleted_is_listed_no_more(local_stack: LocalStack) -> None:
+    """An index is listed from its creation to its deletion; making it twice is refused."""
+    local_stack.run("index", "create", "listed")
+    assert "listed" in {each["uid"] for each in local_stack.run("index", "list", "--json").json}
+    local_stack.run("index", "create", "listed", code=1)
+
+    local_stack.run("index", "delete", "listed", "--yes")
+
+    assert "listed" not in {each["uid"] for each in local_stack.run("index", "list", "--json").json}
+
+
+def test_index_paused_keeps_its_log_and_resumed_applies_it(local_stack: LocalStack, tmp_path: Path) -> None:
+    """While it is paused the status says why, and what is produced waits; resumed, everything is applied."""
+    local_stack.run("index", "create", "resumed", "--primary-key", "id", "--shards", "2")
+    file = tmp_path / "documents.ndjson"
+    file.write_text("\n".join(json.dumps({"id": number}) for number in range(20)))
+
+    local_stack.run("index", "pause", "resumed", "--reason", "the roof is open")
+    local_stack.run("produce", str(file), "--index", "resumed")
+    status = local_stack.run("status", "--json", code=1).json
+    (paused,) = [each for each in status["indexes"] if each["uid"] == "resumed"]
+    local_stack.run("index", "resume", "resumed")
+    local_stack.run("produce", str(file), "--index", "resumed", "--wait")
+
+    assert (paused["state"], paused["reason"]) == ("paused", "the roof is open")
+    assert len(local_stack.run("search", "resumed", "--limit", "50", "--json").json["hits"]) == 20
+    assert "not found" in local_stack.run("index", "resume", "nobody", code=1).err

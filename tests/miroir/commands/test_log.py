@@ -1,0 +1,114 @@
+"""``miroir log reseed`` on a running stack: a log that was lost, and one that need not be made anew."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+from miroir.client import QueryClient
+from miroir.cluster_view import ClusterView
+from miroir.settings_source import load_settings
+from schemas.events import PartitionerName
+from schemas.ids import IndexUid, Partition
+from schemas.kafka import KafkaConfig
+from schemas.requests import PauseIndex, ReplaceLog
+from streams.kafka.admin import KafkaLogAdmin
+from streams.kafka.writer import KafkaLogWriter
+from streams.log import Append
+from streams.partitioning import partition_of
+from streams.topics import docs_topic
+from tests.miroir.local_stack import LocalStack, run_miroir
+
+DOCUMENTS = 40
+TOPIC = "miroir.docs.lost"
+CUT_TOPIC = "miroir.gen.0.cut"
+STOPPED_S = 100.0
+"""A topic of another id is seen within a second; a busy machine takes longer."""
+
+
+def test_reseed_gives_an_index_a_whole_log_again(local_stack: LocalStack, tmp_path: Path) -> None:
+    """The topic is made anew and written to; afterwards all documents, old and new, are in a log that rebuilds."""
+    file = tmp_path / "documents.ndjson"
+    file.write_text("\n".join(json.dumps({"id": n, "title": f"film {n}"}) for n in range(DOCUMENTS)))
+    local_stack.run("index", "create", "lost", "--primary-key", "id", "--shards", "2")
+    local_stack.run("produce", str(file), "--index", "lost", "--wait")
+    assert "there is nothing to do" in local_stack.run("log", "reseed", "lost", "--yes", code=1).err
+
+    asyncio.run(make_anew(load_settings({}, local_stack.directory).kafka_config("test")))
+    until_paused(local_stack)
+    refused = local_stack.run("backup", "lost", str(tmp_path / "lost.gz"), "--source", "log", code=1).err
+    done = local_stack.run("log", "reseed", "lost", "--yes", "--json").json
+
+    assert "was deleted and made anew" in refused
+    assert (done["documents"], done["carried"], done["lost"], done["is_quiet"]) == (DOCUMENTS, 3, "", True)
+    assert done["former_topic"] == TOPIC
+    backup = tmp_path / "found.ndjson"
+    local_stack.run("backup", "lost", str(backup))
+    found = {each["id"]: each["title"] for each in map(json.loads, backup.read_text().splitlines()[1:-1])}
+    assert found == {**{n: f"film {n}" for n in range(1, DOCUMENTS)}, 1: "written since", 99: "written since"}
+    local_stack.run("node", "rebuild", "node-2")
+    assert local_stack.run("verify", "--index", "lost", "--json").json["verified"] is True
+    local_stack.run("index", "delete", "lost", "--yes")
+
+
+async def make_anew(kafka: KafkaConfig) -> None:
+    """Delete the index's topic, make it again, and write to it: one new document, one changed, one deleted."""
+    admin, writer = KafkaLogAdmin(kafka), KafkaLogWriter(kafka)
+    values = {b"99": b'{"id":99,"title":"written since"}', b"1": b'{"id":1,"title":"written since"}', b"0": None}
+    try:
+        await admin.delete([TOPIC])
+        await admin.create([docs_topic(TOPIC, 2)])
+        await writer.append(
+            [Append(TOPIC, partition_of(key, 2, PartitionerName.MURMUR2), key, each) for key, each in values.items()]
+        )
+    finally:
+        await writer.close()
+        await admin.close()
+
+
+def until_paused(stack: LocalStack) -> None:
+    """Return once the index is stopped."""
+    deadline_s = time.monotonic() + STOPPED_S
+    while not any(
+        each["uid"] == "lost" and each["state"] == "paused"
+        for each in json.loads(run_miroir("status", "--json", directory=stack.directory).out)["indexes"]
+    ):
+        assert time.monotonic() < deadline_s
+
+
+def test_reseed_that_was_cut_off_behind_the_switch_is_ended_when_asked_again(local_stack: LocalStack) -> None:
+    """Status says that former copies answer; asking again waits for the new ones and lets the former go."""
+    local_stack.run("index", "create", "cut", "--primary-key", "id", "--shards", "1", "--replication", "1")
+    asyncio.run(switch(local_stack))
+
+    said = local_stack.run("status", code=1).out
+    done = local_stack.run("log", "reseed", "cut", "--json").json
+
+    assert "miroir log reseed cut" in " ".join(said.split())
+    assert (done["index"], done["finished"]) == ("cut", True)
+    assert local_stack.run("search", "cut", "new", "--json").json["hits"] == [{"id": 7, "title": "new"}]
+    assert local_stack.run("verify", "--index", "cut", "--json").json["verified"] is True
+    local_stack.run("index", "delete", "cut", "--yes")
+
+
+async def switch(stack: LocalStack) -> None:
+    """Do what a reseed does up to the switch, with another document than the index has."""
+    kafka = load_settings({}, stack.directory).kafka_config("test")
+    admin, writer = KafkaLogAdmin(kafka), KafkaLogWriter(kafka)
+    assert stack.state.url is not None
+    try:
+        await admin.create([docs_topic(CUT_TOPIC, 1)])
+        await writer.append([Append(CUT_TOPIC, Partition(0), b"7", b'{"id":7,"title":"new"}')])
+        async with QueryClient(stack.state.url) as client, ClusterView(kafka) as view:
+            await view.refresh()
+            index = view.topology.index(IndexUid("cut"))
+            await client.request(PauseIndex(index.uid, "why"))
+            await client.request(ReplaceLog(index.uid, CUT_TOPIC, index.incarnation))
+    finally:
+        await writer.close()
+        await admin.close()
+
+
+def test_reseed_is_asked_for_twice(local_stack: LocalStack) -> None:
+    """An index that is not there is named; nothing is done without a yes."""
+    assert "not found" in local_stack.run("log", "reseed", "nobody", "--yes", code=1).err

@@ -1,0 +1,92 @@
+"""``miroir up`` and ``miroir down``: what starts, what is left alone, what is said when it fails."""
+
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from miroir.commands.up import checked_binary
+from miroir.processes import is_alive
+from miroir.stack_state import KEY_FILE, SETTINGS_FILE, Phase
+from schemas.errors import ConfigurationError
+from tests.miroir.local_stack import LocalStack, run_miroir
+
+
+def test_up_ready_every_process_lives(local_stack: LocalStack) -> None:
+    """Broker, three nodes, a worker and a query service run, and secrets are private."""
+    state = local_stack.state
+
+    assert state.phase is Phase.READY
+    names = [each.name for each in state.processes]
+    assert names == ["broker", "node-1", "node-2", "node-3", "worker-1", "query"]
+    assert all(map(is_alive, state.processes))
+    for name in (KEY_FILE, SETTINGS_FILE):
+        assert stat.S_IMODE((local_stack.directory / name).stat().st_mode) == 0o600
+
+
+def test_up_again_says_that_it_runs(local_stack: LocalStack) -> None:
+    """Starting a stack that runs changes nothing."""
+    before = local_stack.state.processes
+
+    ran = local_stack.run("up")
+
+    assert "already ready" in ran.err
+    assert local_stack.state.processes == before
+
+
+@pytest.mark.slow
+def test_up_node_that_dies_is_reported_with_its_log(tmp_path: Path) -> None:
+    """A program that is no node ends the start with the tail of its log, and nothing is left running."""
+    program = tmp_path / "no-node"
+    program.write_text("#!/bin/sh\necho this is no node >&2\nexit 3\n")
+    program.chmod(0o755)
+    directory = tmp_path / "state"
+
+    ran = run_miroir("up", "--port", "0", "--node-binary", str(program), directory=directory)
+
+    assert ran.code == 1
+    assert "ended with code 3" in ran.err
+    assert "this is no node" in ran.err
+    state = LocalStack(directory).state
+    assert state.phase is Phase.FAILED
+    assert not any(map(is_alive, state.processes))
+
+
+@pytest.mark.slow
+def test_down_after_the_supervisor_was_killed_ends_what_it_left(tmp_path: Path) -> None:
+    """Processes whose owner was killed are ended by ``down``, and ``--wipe`` leaves nothing behind."""
+    directory = tmp_path / "state"
+    assert run_miroir("up", "--port", "0", "--nodes", "1", directory=directory).code == 0
+    state = LocalStack(directory).state
+    assert state.supervisor is not None
+    os.kill(state.supervisor.pid, signal.SIGKILL)
+
+    ran = run_miroir("down", "--wipe", directory=directory)
+
+    assert ran.code == 0
+    # On Linux they have ended with their owner.
+    assert (f"left over: {len(state.processes)}" in ran.err) == (sys.platform != "linux")
+    assert not any(map(is_alive, state.processes))
+    assert not directory.exists()
+
+
+def test_down_without_a_stack_says_so(tmp_path: Path) -> None:
+    """Where nothing runs there is nothing to stop, and a strange directory is never removed."""
+    assert run_miroir("down", directory=tmp_path).code == 0
+    assert run_miroir("down", "--wipe", directory=tmp_path).code == 1
+    assert tmp_path.exists()
+
+
+def test_checked_binary_missing_program_is_refused(tmp_path: Path) -> None:
+    """A program that is not there, or is none, is refused before anything starts."""
+    plain = tmp_path / "plain"
+    plain.write_text("")
+
+    for path in (tmp_path / "none", plain):
+        with pytest.raises(ConfigurationError, match="no program"):
+            checked_binary(path)
+    assert checked_binary(None) is None
+    assert checked_binary(Path("sh")) is not None

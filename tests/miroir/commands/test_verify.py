@@ -1,0 +1,68 @@
+"""``miroir verify`` on a running stack: what is equal, and what somebody has spoilt."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from miroir.settings_source import load_settings
+from tests.miroir.local_stack import LocalStack
+
+DOCUMENTS = 20
+
+
+def test_verify_finds_what_was_spoilt_behind_its_back(local_stack: LocalStack, tmp_path: Path) -> None:
+    """A document that was deleted, changed or added on a node is counted and named; the others are equal."""
+    file = tmp_path / "documents.ndjson"
+    file.write_text("\n".join(json.dumps({"id": number, "text": "right"}) for number in range(DOCUMENTS)))
+    local_stack.run("index", "create", "verified", "--primary-key", "id", "--shards", "1", "--replication", "1")
+    local_stack.run("produce", str(file), "--index", "verified", "--wait")
+    good = local_stack.run("verify", "--index", "verified", "--json").json
+    (replica,) = good["replicas"]
+    part = local_stack.run("verify", "--index", "verified", "--sample", "5", "--seed", "3", "--json").json
+
+    spoil(local_stack, replica["node"])
+    found = local_stack.run("verify", "--index", "verified", "--json", code=1).json
+    printed = local_stack.run("verify", "--index", "verified", code=1)
+    sampled = local_stack.run("verify", "--index", "verified", "--sample", str(DOCUMENTS), "--json", code=1).json
+
+    assert (good["verified"], good["documents"]) == (True, DOCUMENTS)
+    assert (part["verified"], part["documents"]) == (True, 5)
+    (spoilt,) = found["replicas"]
+    assert [spoilt[name] for name in ("equal", "missing", "extra", "different")] == [False, 1, 0, 1]
+    assert spoilt["examples"] == {"missing": ["3"], "different": ["4"]}
+    assert "not verified" in printed.out
+    assert [sampled["replicas"][0][name] for name in ("missing", "extra", "different", "documents")] == [1, 0, 1, 18]
+    local_stack.run("index", "delete", "verified", "--yes")
+
+
+def spoil(local_stack: LocalStack, node: str) -> None:
+    """Delete document 3 and change document 4 on the node, with its master key."""
+    key = load_settings({}, local_stack.directory).node_master_key.get_secret_value()
+    status = local_stack.run("status", "--json").json
+    (url,) = [each["url"] for each in status["nodes"] if each["id"] == node]
+    (incarnation,) = [each["incarnation"] for each in status["indexes"] if each["uid"] == "verified"]
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as client:
+        path = f"/indexes/verified__{incarnation}/documents"
+        fourth = client.get(f"{path}/4").json()
+        for answer in (client.delete(f"{path}/3"), client.post(path, json=[{**fourth, "text": "wrong"}])):
+            finish(client, answer.json()["taskUid"])
+
+
+def finish(client: httpx.Client, task: int) -> None:
+    """Return when the node has done the task."""
+    found: dict[str, Any] = {"status": "enqueued"}
+    while found["status"] in ("enqueued", "processing"):
+        found = client.get(f"/tasks/{task}").json()
+    assert found["status"] == "succeeded", found
+
+
+def test_verify_unknown_index_is_an_error(local_stack: LocalStack) -> None:
+    """A name that is not there is said, not verified."""
+    assert "not found" in local_stack.run("verify", "--index", "nobody", code=1).err
+
+
+def test_verify_sample_that_is_none_is_a_wrong_command_line(local_stack: LocalStack) -> None:
+    """What was expected is said, with exit code 2."""
+    assert "expected a number" in local_stack.run("verify", "--sample", "much", code=2).err

@@ -1,0 +1,67 @@
+"""A local stack for tests, and the command line as people use it: in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from miroir.stack_state import StackState, read_state
+
+TIMEOUT_S = 200.0
+"""Of one command; a busy machine of two cores starts a stack in half a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed, as JSON."""
+        return json.loads(self.out)
+
+
+def run_miroir(*arguments: str, directory: Path | None = None) -> Ran:
+    """Run ``miroir`` with these arguments; nothing of this process's settings reaches it."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MIROIR_", "MEILI"))}
+    where = [] if directory is None else ["--dir", str(directory)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "miroir.cli", *arguments, *where],
+        env=kept,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStack:
+    """A stack that runs, in its state directory."""
+
+    directory: Path
+
+    @property
+    def state(self) -> StackState:
+        """As its supervisor last wrote it."""
+        state = read_state(self.directory)
+        assert state is not None
+        return state
+
+    def run(self, *arguments: str, code: int = 0) -> Ran:
+        """Run a command beside the stack; it must end with this code."""
+        ran = run_miroir(*arguments, directory=self.directory)
+        assert ran.code == code, f"{arguments}: {ran}"
+        return ran
+
+    def pid(self, name: str) -> int:
+        """Return the id of one of its processes."""
+        return next(each.pid for each in self.state.processes if each.name == name)

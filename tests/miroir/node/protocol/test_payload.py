@@ -1,0 +1,46 @@
+"""Payloads to documents."""
+
+import pytest
+
+from miroir.node.protocol.errors import ApiError
+from miroir.node.protocol.payload import CSV, JSON, NDJSON, parse_documents, parse_ids
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "documents"),
+    [
+        (JSON, b'{"id":1}', [{"id": 1}]),
+        (JSON, b'[{"id":1},{"id":2}]', [{"id": 1}, {"id": 2}]),
+        (JSON, b"[]", []),
+        (NDJSON, b'{"id":1}\n\n{"id":2}\n', [{"id": 1}, {"id": 2}]),
+        (CSV, b'id:number,t,b:boolean\n1,"a, b",true\n', [{"id": 1, "t": "a, b", "b": True}]),
+    ],
+    ids=["object", "array", "empty", "ndjson", "csv"],
+)
+def test_payload_gives_its_documents(kind: str, payload: bytes, documents: list[dict[str, object]]) -> None:
+    """Every content type comes out as documents in order."""
+    assert parse_documents(kind, payload) == documents
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "code"),
+    [
+        (JSON, b" ", "missing_payload"),
+        (NDJSON, b"", "missing_payload"),
+        (JSON, b'[{"id":1', "malformed_payload"),
+        (JSON, b"3", "malformed_payload"),
+        (NDJSON, b'{"id":1}\n[1]', "malformed_payload"),
+        (CSV, b"a,b\n1\n", "malformed_payload"),
+    ],
+)
+def test_bad_payload_is_refused(kind: str, payload: bytes, code: str) -> None:
+    """What is no payload of its kind gets Meilisearch's code."""
+    with pytest.raises(ApiError) as refusal:
+        parse_documents(kind, payload)
+
+    assert refusal.value.code == code
+
+
+def test_ids_are_text_whatever_their_type() -> None:
+    """``3`` and ``"3"`` name the same document."""
+    assert parse_ids([3, "4", 99999]) == ["3", "4", "99999"]

@@ -1,0 +1,48 @@
+"""The command line as a whole: what there is, how it ends."""
+
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from miroir.cli import app
+from tests.miroir.local_stack import run_miroir
+
+COMMANDS = {
+    *("up", "down", "demo", "status", "produce", "search", "verify", "doctor"),
+    *("index", "node", "dead", "topics"),
+}
+
+
+def test_commands_are_all_there_and_say_what_they_do() -> None:
+    """Every command, and every one below it, has a sentence of help."""
+    group = typer.main.get_command(app)
+    commands = dict(getattr(group, "commands", {}))
+    below = {name: dict(getattr(command, "commands", {})) for name, command in commands.items()}
+
+    assert commands.keys() >= COMMANDS
+    for command in (*commands.values(), *(each for found in below.values() for each in found.values())):
+        assert command.help, command.name
+    assert below["dead"].keys() >= {"list", "show", "replay"}
+    assert below["index"].keys() >= {"create", "delete", "list", "pause", "resume"}
+    assert below["node"].keys() >= {"list", "add", "rebuild"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("dead", "show", "none"), 1, "TOPIC/PARTITION/OFFSET"),
+        (("search", "films", "--limit", "-1"), 2, "--limit"),
+        (("nonsense",), 2, "nonsense"),
+    ],
+    ids=["an error of ours", "a wrong option", "no such command"],
+)
+def test_command_that_fails_says_why_and_ends_with_its_code(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, text: str
+) -> None:
+    """One message on standard error, none on standard output, no traceback."""
+    ran = run_miroir(*arguments, directory=tmp_path if code == 1 else None)
+
+    assert (ran.code, ran.out) == (code, "")
+    assert text in ran.err
+    assert "Traceback" not in ran.err

@@ -1,0 +1,118 @@
+"""The query service's answers, as the command line takes them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from miroir.client import QueryClient
+from miroir.ports import HOST, free_port
+from schemas.errors import InvalidRequestError, MiroirError
+from schemas.ids import NodeId
+from schemas.requests import RebuildNode
+
+REQUEST = RebuildNode(NodeId("n1"))
+KEY = "the key of the API, long enough"
+
+Serve = Callable[[str, str, int, object], Awaitable[QueryClient]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Return a maker of services that answer one route; all are ended afterwards."""
+    runners: list[web.AppRunner] = []
+
+    async def make(method: str, path: str, status: int, body: object) -> QueryClient:
+        async def answer(request: web.Request) -> web.Response:
+            assert request.headers["Authorization"] == f"Bearer {KEY}"
+            return web.json_response(body, status=status)
+
+        app = web.Application()
+        app.router.add_route(method, path, answer)
+        runner = web.AppRunner(app)
+        runners.append(runner)
+        await runner.setup()
+        port = free_port()
+        await web.TCPSite(runner, HOST, port).start()
+        return QueryClient(f"http://{HOST}:{port}/", KEY)
+
+    yield make
+    for runner in runners:
+        await runner.cleanup()
+
+
+async def test_request_accepted_gives_its_offset(serve: Serve) -> None:
+    """An accepted request gives its offset."""
+    answer = {"offset": 7, "accepted": True, "code": "", "message": ""}
+    async with await serve("POST", "/_miroir/requests", 200, answer) as client:
+        assert await client.request(REQUEST) == 7
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ({"offset": 7, "accepted": False, "code": "node_not_found", "message": "no such node"}, "node_not_found"),
+        ({"offset": 7, "accepted": None, "code": "", "message": ""}, "unanswered"),
+    ],
+    ids=["refused", "unanswered"],
+)
+async def test_request_not_accepted_raises_its_code(serve: Serve, answer: dict[str, object], code: str) -> None:
+    """A refusal and a silence are errors, and told apart."""
+    async with await serve("POST", "/_miroir/requests", 200, answer) as client:
+        with pytest.raises(InvalidRequestError) as raised:
+            await client.request(REQUEST, timeout_s=0.0)
+
+    assert raised.value.code == code
+
+
+async def test_request_answered_late_is_waited_for() -> None:
+    """The service holds a request open for a while only; its answer is asked for until it is there."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(f"{request.method} {request.path}")
+        accepted = True if len(asked) > 3 else None
+        return web.json_response({"offset": 7, "accepted": accepted, "code": "", "message": "", "decided": False})
+
+    app = web.Application()
+    app.router.add_route("*", "/_miroir/requests{rest:.*}", answer)
+    server = TestServer(app, host=HOST)
+    await server.start_server()
+    async with QueryClient(str(server.make_url(""))) as client:
+        assert await client.request(REQUEST) == 7
+    await server.close()
+
+    assert asked == ["POST /_miroir/requests", *["GET /_miroir/requests/7"] * 3]
+
+
+async def test_call_error_has_status_code_and_message(serve: Serve) -> None:
+    """Meilisearch's own words come through."""
+    body = {"code": "index_not_found", "message": "Index `x` not found."}
+    async with await serve("GET", "/indexes/x", 404, body) as client:
+        with pytest.raises(MiroirError, match=r"404 index_not_found: Index `x` not found\."):
+            await client.call("GET", "/indexes/x")
+
+
+async def test_call_nobody_listens_says_what_to_do() -> None:
+    """Without a query service the error names its URL and how to start one."""
+    url = f"http://{HOST}:{free_port()}"
+    async with QueryClient(url) as client:
+        assert not await client.is_healthy()
+        with pytest.raises(MiroirError, match=f"{url}.*miroir up"):
+            await client.call("GET", "/health")
+
+
+@pytest.mark.parametrize("status", ["failed", "canceled", "enqueued"])
+async def test_task_not_succeeded_raises(serve: Serve, status: str) -> None:
+    """A task that failed, or does not finish in time, is an error."""
+    body = {"status": status, "error": {"message": "why"}}
+    async with await serve("GET", "/tasks/3", 200, body) as client:
+        with pytest.raises(MiroirError, match="task 3"):
+            await client.task(3, timeout_s=0.0)
+
+
+async def test_task_succeeded_is_returned(serve: Serve) -> None:
+    """A task that succeeded is given as it is."""
+    async with await serve("GET", "/tasks/3", 200, {"status": "succeeded", "uid": 3}) as client:
+        assert (await client.task(3, timeout_s=1.0))["uid"] == 3

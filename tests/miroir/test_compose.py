@@ -1,0 +1,143 @@
+"""docker-compose.yml fits the settings, and starts where Docker is."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from schemas.config import PREFIX, parse_settings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+SECRET = "a-secret-of-more-than-sixteen-bytes"
+OURS = ("worker-1", "worker-2", "query-1", "query-2", "join")
+NODES = ("node-1", "node-2", "node-3")
+
+
+def load_services() -> dict[str, dict[str, Any]]:
+    """Return the services with every variable filled in."""
+    text = re.sub(r"\$\{\w+(:[?-][^}]*)?\}", SECRET, COMPOSE.read_text())
+    services: dict[str, dict[str, Any]] = yaml.safe_load(text)["services"]
+    return services
+
+
+SERVICES = load_services()
+
+
+def test_compose_has_every_part() -> None:
+    """A Kafka, three nodes, two workers, two query services."""
+    assert {"kafka", *NODES, *OURS} == SERVICES.keys()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_compose_environment_is_known_settings(name: str) -> None:
+    """Every MIROIR_ variable is a setting, with a value that it takes; nothing else is given."""
+    environment = SERVICES[name]["environment"]
+
+    settings = parse_settings(environment)
+
+    assert all(key.startswith(PREFIX) for key in environment)
+    assert settings.node_master_key.get_secret_value() == SECRET
+    assert settings.http_host == "0.0.0.0"
+
+
+def test_compose_kafka_listens_where_it_is_looked_for() -> None:
+    """Ours use the listener that is advertised under the service's name."""
+    advertised = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+
+    assert all(f"INSIDE://{SERVICES[name]['environment']['MIROIR_KAFKA']}" in advertised for name in OURS)
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_compose_node_shares_its_master_key_and_bounds_its_memory(name: str) -> None:
+    """Nodes have the master key that ours derive keys from, their own volume, and bounded indexing memory."""
+    service = SERVICES[name]
+
+    assert service["environment"]["MEILI_MASTER_KEY"] == SECRET
+    assert "--max-indexing-memory" in service["command"]
+    assert service["volumes"] == [f"{name}:/meili_data"]
+
+
+def test_compose_join_names_every_node() -> None:
+    """The nodes that are asked to join are those that run."""
+    assert SERVICES["join"]["command"] == ["sh", "scripts/join", *NODES]
+
+
+def test_compose_join_is_waited_for() -> None:
+    """``up --wait`` fails for a container that ends, unless one that stays waits for its good end."""
+    conditions = [
+        service["depends_on"]["join"]["condition"]
+        for service in SERVICES.values()
+        if "join" in service.get("depends_on", ())
+    ]
+
+    assert conditions == ["service_completed_successfully"]
+
+
+def test_compose_everything_that_stays_has_a_health_check() -> None:
+    """Every service but the one that ends is watched, and started again."""
+    staying = {name: service for name, service in SERVICES.items() if name != "join"}
+
+    assert all(service["healthcheck"]["test"] for service in staying.values())
+    assert {service["restart"] for service in staying.values()} == {"unless-stopped"}
+
+
+def test_compose_publishes_on_loopback_only() -> None:
+    """Nothing is open to the network by accident."""
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_compose_commands_exist() -> None:
+    """What containers run is in the checkout."""
+    assert (ROOT / "agents/worker/__main__.py").exists()
+    assert (ROOT / "query/http/__main__.py").exists()
+    assert os.access(ROOT / "scripts/healthy", os.X_OK)
+    assert SERVICES["worker-1"]["command"] == ["python", "-m", "agents.worker"]
+    assert SERVICES["query-1"]["command"] == ["python", "-m", "query.http"]
+
+
+@pytest.fixture
+def composed() -> Iterator[None]:
+    """The whole composition, running; skips where Docker does not."""
+    if shutil.which("docker") is None:
+        pytest.skip("no docker: there is no such program")
+    ran = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        pytest.skip(f"no docker: {ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else ran.returncode}")
+    from testcontainers.compose import DockerCompose  # noqa: PLC0415 - it asks Docker when it is imported
+
+    secrets = {"MIROIR_NODE_MASTER_KEY": SECRET, "MIROIR_MASTER_KEY": SECRET}
+    os.environ.update(secrets)
+    try:
+        with DockerCompose(str(ROOT), build=True, wait=True):
+            yield
+    finally:
+        for name in secrets:
+            del os.environ[name]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_compose_started_has_three_active_nodes(composed: None) -> None:
+    """Where Docker runs, the composition starts and its nodes become active."""
+    del composed
+    headers = {"Authorization": f"Bearer {SECRET}"}
+    deadline_s = time.monotonic() + 120
+    active = 0
+    with httpx.Client(base_url="http://127.0.0.1:7700", headers=headers, trust_env=False) as http:
+        while active < len(NODES) and time.monotonic() < deadline_s:
+            status = http.get("/_miroir/status").raise_for_status().json()
+            active = sum(node["state"] == "active" for node in status["nodes"])
+
+    assert active == len(NODES)

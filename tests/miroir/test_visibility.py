@@ -1,0 +1,64 @@
+"""How far replicas are."""
+
+from miroir.visibility import Standing, index_standing, node_standing
+from schemas.events import ClusterValue, IndexRecord, ReplicaRecord, build_key
+from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Partition, Position, SettingsVersion, ShardId
+from schemas.progress import Progress, build_progress_key
+from streams.readable import ProgressView
+from streams.topology import Topology, build_topology
+
+UID = IndexUid("films")
+INDEX = IndexRecord(UID, Incarnation(3), "miroir.docs.films", 2, 2, SettingsVersion(3), 0, 0)
+
+
+def make_replica(shard: int, node: str, attempt: int = 1) -> ReplicaRecord:
+    """Return a placement."""
+    return ReplicaRecord(UID, INDEX.incarnation, ShardId(shard), NodeId(node), Attempt(attempt))
+
+
+def make_topology(*replicas: ReplicaRecord) -> Topology:
+    """Return a topology of one index with these placements."""
+    values: list[ClusterValue] = [INDEX, *replicas]
+    return build_topology({build_key(value): value for value in values})
+
+
+def make_progress(*seen: tuple[ReplicaRecord, int, int]) -> ProgressView:
+    """Return a view of these replicas' attempts, cursors and ends."""
+    found = [
+        Progress(UID, r.incarnation, r.shard, r.node, r.attempt, Position(cursor), Position(end), SettingsVersion(3), 0)
+        for r, cursor, end in seen
+    ]
+    return ProgressView(replicas={build_progress_key(each).decode(): each for each in found})
+
+
+def test_index_standing_counts_every_copy_towards_the_ends() -> None:
+    """A copy beyond an end counts to the end only; one that was not seen is missing."""
+    first, second, third = make_replica(0, "a"), make_replica(0, "b"), make_replica(1, "a")
+    topology = make_topology(first, second, third)
+    ends = {Partition(0): Position(10), Partition(1): Position(4)}
+
+    standing = index_standing(topology, make_progress((first, 12, 12), (second, 7, 12)), UID, ends)
+
+    assert standing == Standing(17, 24, 1)
+    assert not standing.complete
+    done = make_progress((first, 12, 12), (second, 10, 12), (third, 4, 4))
+    assert index_standing(topology, done, UID, ends).complete
+
+
+def test_index_standing_shard_without_copies_is_never_complete() -> None:
+    """Documents of a shard that is placed nowhere are not visible."""
+    assert not index_standing(make_topology(), make_progress(), UID, {Partition(0): Position(1)}).complete
+
+
+def test_node_standing_earlier_attempt_counts_for_nothing() -> None:
+    """A placement begun anew is not where its predecessor was; its end is known from the other copy."""
+    old, new, other = make_replica(0, "a"), make_replica(0, "a", attempt=2), make_replica(0, "b")
+    progress = make_progress((old, 9, 9), (other, 9, 9))
+
+    assert node_standing(make_topology(old, other), progress, NodeId("a")) == Standing(9, 9, 0)
+    assert node_standing(make_topology(new, other), progress, NodeId("a")) == Standing(0, 9, 1)
+
+
+def test_node_standing_node_without_copies_is_complete() -> None:
+    """A node that holds nothing lacks nothing."""
+    assert node_standing(make_topology(), make_progress(), NodeId("a")).complete

@@ -1,0 +1,1 @@
+"""The HTTP routes, against a log and nodes in memory."""

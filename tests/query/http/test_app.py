@@ -1,0 +1,107 @@
+"""The process: settings read, parts started and stopped."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from miroir.broker import EmbeddedBroker, broker_binary
+from miroir.ports import free_port
+from schemas.errors import ConfigurationError
+from schemas.ids import Partition
+from streams.log import Append
+from streams.topics import TASKS
+from tests.query.http.stand import Stand
+
+CHECKOUT = Path(__file__).parents[3]
+
+
+async def _start(environment: dict[str, str]) -> asyncio.subprocess.Process:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MIROIR_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "query.http"),
+        cwd=CHECKOUT,
+        env=kept | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+async def test_process_with_a_wrong_setting_says_which() -> None:
+    """It ends at once, with the setting's name and no trace."""
+    process = await _start({"MIROIR_HTTP_PORT": "many"})
+    _, errors = await process.communicate()
+
+    assert process.returncode == 2
+    assert b"MIROIR_HTTP_PORT" in errors
+    assert b"Traceback" not in errors
+
+
+@pytest.mark.slow
+async def test_process_gets_ready_and_stops_at_sigterm(tmp_path: Path) -> None:
+    """With a broker it makes its topics and gets ready; SIGTERM ends it with 0 and nothing but log lines."""
+    try:
+        broker_binary()
+    except ConfigurationError as error:
+        pytest.skip(str(error))
+    broker = EmbeddedBroker(tmp_path / "broker.log")
+    await broker.start()
+    port = free_port()
+    process = await _start(
+        {
+            "MIROIR_KAFKA": broker.address,
+            "MIROIR_KAFKA_IDEMPOTENCE": "false",
+            "MIROIR_KAFKA_REPLICATION_FACTOR": "1",
+            "MIROIR_HTTP_PORT": str(port),
+        }
+    )
+    try:
+        status = await _ready(port)
+        process.send_signal(signal.SIGTERM)
+        _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await broker.stop()
+
+    assert status == 200
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
+    assert b"exception" not in errors
+
+
+async def _ready(port: int) -> int:
+    """Return the status of /health once it is not 503, asking as often as a prober would."""
+    status = 0
+    async with asyncio.timeout(15):
+        while status in (0, 503):
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            status = int(answer.split(b" ")[1])
+    return status
+
+
+async def test_background_failure_is_logged_and_searches_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    """A record that cannot be read stops folding loudly; what was folded stays in use, and status says why."""
+    async with Stand() as stand:
+        await stand.films(5)
+        views = stand.service.views
+        stand.log.append(Append(TASKS, Partition(0), None, b"not a task"))
+        await views.wait_for(lambda: views.stopped or None, timeout_s=0.2)
+        found = await stand.call("POST", "/indexes/films/search", {})
+        status = await stand.call("GET", "/_miroir/status")
+
+    assert found.body["estimatedTotalHits"] == 5
+    assert "TaskRecord" in status.body["log"]["stopped"]
+    assert "a background task has ended" in caplog.text

@@ -1,0 +1,96 @@
+"""The multi-search route over nodes in memory: lists of their own, and one federated list."""
+
+import pytest
+
+from tests.query.http.stand import Stand
+
+
+async def test_multi_search_answers_each_query(stand: Stand) -> None:
+    """Every query is a search of its own, in order."""
+    await stand.films()
+
+    queries = [{"indexUid": "films", "q": "comedy", "limit": 1}, {"indexUid": "films", "q": "film 39"}]
+    reply = await stand.call("POST", "/multi-search", {"queries": queries})
+
+    assert [result["indexUid"] for result in reply.body["results"]] == ["films", "films"]
+    assert [result["estimatedTotalHits"] for result in reply.body["results"]] == [20, 1]
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "message"),
+    [
+        ({}, (400, "bad_request"), "Missing field `queries`"),
+        (
+            {"queries": [{"indexUid": "nope"}]},
+            (400, "index_not_found"),
+            "Inside `.queries[0]`: Index `nope` not found.",
+        ),
+        (
+            {"queries": [{"indexUid": "films"}, {"indexUid": "films", "q": 1}]},
+            (400, "invalid_search_q"),
+            "Invalid value type at `.queries[1].q`: expected a string, but found a positive integer: `1`",
+        ),
+        ({"queries": [{"q": "x"}]}, (400, "missing_index_uid"), "Missing field `indexUid` inside `.queries[0]`"),
+        (
+            {"queries": [{"indexUid": "films", "filter": "x = 1"}]},
+            (400, "invalid_search_filter"),
+            "Inside `.queries[0]`: Index `films`: Attribute `x` is not filterable.",
+        ),
+        (
+            {"queries": [{"indexUid": "films"}], "federation": {"facetsByIndex": {"films": ["x"]}}},
+            (400, "invalid_search_facets"),
+            "Inside `.queries[0]`: Inside `.federation.facetsByIndex.films`: Invalid facet distribution: Pattern `x`",
+        ),
+        (
+            {"queries": [], "federation": {"facetsByIndex": {"nope": ["x"]}}},
+            (400, "index_not_found"),
+            "Inside `.federation.facetsByIndex.nope`: Index `nope` not found.\n - Note: index `nope` is not used",
+        ),
+        (
+            {"queries": [{"indexUid": "films"}], "federation": {"distinct": "x"}},
+            (400, "invalid_search_distinct"),
+            "Inside `.queries[0]`: Index `films`: Attribute `x` is not filterable and thus, cannot be used as distinct",
+        ),
+    ],
+)
+async def test_multi_search_that_is_wrong_says_where(
+    stand: Stand, body: object, error: tuple[int, str], message: str
+) -> None:
+    """A query's fault names its place."""
+    await stand.films(1)
+
+    reply = await stand.call("POST", "/multi-search", body)
+
+    assert reply.error == error
+    assert reply.body["message"].startswith(message)
+
+
+async def test_federated_search_is_one_list_of_all_indexes(stand: Stand) -> None:
+    """Every document shows once, under its user's index, ordered by weight, and nothing of the marker shows."""
+    await stand.films(10)
+    queries = [
+        {"indexUid": "films", "q": "film"},
+        {"indexUid": "films", "q": "comedy", "federationOptions": {"weight": 2.0}},
+    ]
+
+    reply = await stand.call("POST", "/multi-search", {"queries": queries, "federation": {"limit": 8}})
+
+    found = [(hit["id"], hit["_federation"]["queriesPosition"]) for hit in reply.body["hits"]]
+    assert found == [*((number, 1) for number in range(0, 10, 2)), *((number, 0) for number in (1, 3, 5))]
+    assert (reply.body["limit"], reply.body["offset"], reply.body["estimatedTotalHits"]) == (8, 0, 10)
+    assert all(hit["_federation"]["indexUid"] == "films" and "_miroir" not in hit for hit in reply.body["hits"])
+
+
+async def test_federated_search_without_shards_says_so(stand: Stand) -> None:
+    """A partial answer names the shards it lacks, by index."""
+    await stand.films()
+    await stand.nodes["a"].stop()
+    await stand.nodes["b"].stop()
+    body = {"queries": [{"indexUid": "films"}], "federation": {}}
+
+    whole = await stand.call("POST", "/multi-search", body)
+    partial = await stand.call("POST", "/multi-search", body, headers={"X-Miroir-Partial": "true"})
+
+    assert whole.error == (503, "miroir_shard_unavailable")
+    assert partial.body["_miroir"]["coverage"]["films"]["missing"]
+    assert partial.headers["X-Miroir-Degraded"].startswith("shards=films:")

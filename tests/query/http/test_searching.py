@@ -1,0 +1,117 @@
+"""Searches explained, and slow ones logged."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from schemas.ids import NodeId
+from tests.query.http.stand import Stand
+from tests.query.nodes.raw_server import Line, RawServer
+
+
+async def test_explain_tells_of_a_node_that_fails(stand: Stand) -> None:
+    """Who was asked, who failed, who was asked instead."""
+    await stand.films()
+    stand.nodes["a"].fault = (500, {"message": "broken", "code": "internal", "type": "internal"})
+
+    replies = [await stand.call("POST", "/indexes/films/explain", {"q": f"film {at}"}) for at in range(6)]
+
+    questions = [asked for reply in replies for each in reply.body["rounds"] for asked in each["questions"]]
+    assert {asked["why"] for asked in questions} == {"route", "failed"}
+    assert any(asked["node"] == "a" and "NodeRejectedError" in asked["outcome"] for asked in questions)
+    assert all(replica["asked"] in replica["readable"] for reply in replies for replica in reply.body["replicas"])
+    assert all(reply.body["indexUid"] == "films" and reply.body["tookMs"] > 0 for reply in replies)
+
+
+async def _break(line: Line, answer: bytes, *, ending: str) -> None:
+    """Answer probes well, and every other request as a broken node does."""
+    while True:
+        if (await line.request()).startswith(b"GET /health"):
+            await line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            continue
+        await line.send(answer)
+        if ending == "reset":
+            line.reset()
+        if ending == "drips":
+            await line.wait_closed()
+        if ending != "goes on":
+            return
+
+
+def _reply(status: bytes, body: bytes, length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    return b"HTTP/1.1 %s X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (status, size, body)
+
+
+BROKEN = {
+    "503": (_reply(b"503", b'{"code":"too_many_search_requests","message":"no"}'), "goes on", "NodeBusyError"),
+    "500": (_reply(b"500", b'{"code":"internal","message":"no"}'), "goes on", "NodeRejectedError"),
+    "401": (_reply(b"401", b'{"code":"missing_authorization_header","message":"no"}'), "goes on", "NodeForgotError"),
+    "no JSON": (_reply(b"200", b'{"hits":['), "goes on", "NodeGarbledError"),
+    "truncated": (_reply(b"200", b'{"hits":[', 100), "closes", "NodeGarbledError"),
+    "reset half-way": (_reply(b"200", b'{"hits":[', 100), "reset", "NodeGarbledError"),
+    "drips": (_reply(b"200", b"{", 100), "drips", "dropped"),
+}
+
+
+@pytest.mark.parametrize(("answer", "ending", "named"), BROKEN.values(), ids=BROKEN.keys())
+async def test_explain_names_what_is_wrong_with_a_node(stand: Stand, answer: bytes, ending: str, named: str) -> None:
+    """And nothing is missing: other copies answer within the same search."""
+    await stand.films()
+    views = stand.service.views
+    async with RawServer(lambda line, _: _break(line, answer, ending=ending)) as broken:
+        url = f"http://127.0.0.1:{broken.port}"
+        stand.put(replace(views.topology.nodes[NodeId("a")], url=url))
+        await views.wait_for(lambda: views.topology.nodes[NodeId("a")].url == url or None, timeout_s=60.0)
+
+        replies = [await stand.call("POST", "/indexes/films/explain", {"q": f"film {at}"}) for at in range(4)]
+        found = await stand.call("POST", "/indexes/films/search", {"q": "film", "limit": 50})
+
+    questions = [asked for reply in replies for each in reply.body["rounds"] for asked in each["questions"]]
+    assert any(asked["node"] == "a" and asked["outcome"].startswith(named) for asked in questions), questions
+    assert {"late" if ending == "drips" else "failed"} <= {asked["why"] for asked in questions}
+    assert (found.status, len(found.body["hits"])) == (200, 40)
+
+
+async def test_search_beyond_what_nodes_may_have_is_refused_early() -> None:
+    """With 503 and when to come again, while the searches before it still wait."""
+    async with Stand(settings={"MIROIR_NODE_SEARCHES_MAX": "1"}) as stand:
+        await stand.films(4)
+        held = asyncio.Event()
+        for node in stand.nodes.values():
+            node.held = held
+        async with asyncio.TaskGroup() as group:
+            first = [group.create_task(stand.call("POST", "/indexes/films/search", {})) for _ in range(8)]
+            done, _ = await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            refused = done.pop().result()
+            held.set()
+
+    assert refused.error == (503, "too_many_search_requests")
+    assert refused.headers["Retry-After"] == "1"
+
+
+async def test_explain_refuses_what_a_search_would(stand: Stand) -> None:
+    """A search that is wrong has no explanation."""
+    await stand.films(1)
+
+    reply = await stand.call("POST", "/indexes/films/explain", {"filter": "x = 1"})
+
+    assert reply.error == (400, "invalid_search_filter")
+
+
+@pytest.mark.parametrize(("slow_ms", "logged"), [("1", 1), ("0", 0), ("60000", 0)], ids=["slow", "off", "quick"])
+async def test_slow_search_is_logged_with_its_explanation(
+    caplog: pytest.LogCaptureFixture, slow_ms: str, logged: int
+) -> None:
+    """Above the threshold a search leaves its explanation in the log, under its request's id."""
+    async with Stand(settings={"MIROIR_SEARCH_SLOW_MS": slow_ms}) as stand:
+        await stand.films()
+        with caplog.at_level(logging.WARNING, logger="query.http.searching"):
+            await stand.call("POST", "/indexes/films/search", {"q": "film"}, headers={"X-Request-Id": "abc"})
+
+    records = [record for record in caplog.records if record.name == "query.http.searching"]
+    assert len(records) == logged
+    assert all(record.__dict__["request"] == "abc" for record in records)
+    assert all(record.__dict__["explain"]["rounds"] for record in records)

@@ -1,0 +1,62 @@
+"""What routes find in a query service, and whom it asks."""
+
+import asyncio
+
+import pytest
+
+from query.http.service import TRIES_MAX, checked_uid
+from query.nodes.gather import Gathered
+from schemas.errors import InvalidRequestError, NodeForgotError
+from schemas.ids import IndexUid, NodeId, ShardId
+from tests.query.http.stand import Stand
+
+
+@pytest.mark.parametrize("text", ["", "a b", "x" * 201, "é"])
+def test_uid_that_no_index_can_have_is_refused(text: str) -> None:
+    """In Meilisearch's words, with the place it stood in."""
+    with pytest.raises(InvalidRequestError, match=r"Invalid value at `\.uid`: .* is not a valid index uid"):
+        checked_uid(text, "Invalid value at `.uid`: ")
+
+
+async def test_readable_copies_are_remembered_until_something_changes(stand: Stand) -> None:
+    """The same object while nothing is new; another once a node is away, which then is asked last."""
+    index = await stand.films(4)
+    service = stand.service
+    first = service.readable(index)
+    assert service.readable(index) is first
+    assert service.route(index, first, 0).spare == ()
+
+    service.health.fail(NodeId("a"), "refused")
+    second = service.readable(index)
+    route = service.route(index, second, 0)
+
+    assert not any("a" in nodes for nodes in second)
+    assert "a" not in {part.node for part in route.parts}
+    assert route.spare == first
+
+
+async def test_partial_answers_are_as_request_index_or_service_say() -> None:
+    """The request decides, then the index, then the service."""
+    async with Stand(settings={"MIROIR_SEARCH_PARTIAL_INDEXES": "films"}) as stand:
+        films, other = IndexUid("films"), IndexUid("other")
+        service = stand.service
+
+        assert service.is_partial(films, asked=None)
+        assert not service.is_partial(other, asked=None)
+        assert service.is_partial(other, asked=True)
+        assert not service.is_partial(films, asked=False)
+
+
+async def test_gathering_that_meets_forgotten_keys_is_tried_again_a_few_times(stand: Stand) -> None:
+    """With a newer view each time, within the deadline; what comes last is the outcome."""
+    asked = 0
+    forgot = Gathered((), (ShardId(0),), (NodeForgotError("a", "search", "key"),))
+
+    async def ask() -> Gathered:
+        nonlocal asked
+        asked += 1
+        return forgot
+
+    deadline_s = asyncio.get_running_loop().time() + 0.05
+    assert await stand.service.gather_known(ask, deadline_s=deadline_s) is forgot
+    assert asked == TRIES_MAX

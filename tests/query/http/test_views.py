@@ -1,0 +1,101 @@
+"""Folding the log in the background, through its failures."""
+
+import asyncio
+
+import pytest
+
+from query.http.views import Views
+from schemas.errors import InvalidInputError
+from schemas.events import NodeRecord, build_key, build_value
+from schemas.ids import NodeId, Partition
+from streams.log import Append, TopicPartition
+from streams.topics import CLUSTER, own_topics
+from tests.fakes.log import FakeLog, FakeLogReader
+
+
+def _log() -> FakeLog:
+    log = FakeLog()
+    for spec in own_topics():
+        log.create(spec)
+    return log
+
+
+def _put(log: FakeLog, name: str) -> None:
+    record = NodeRecord(NodeId(name), f"http://{name}")
+    log.append(Append(CLUSTER, Partition(0), build_key(record).encode(), build_value(record)))
+
+
+def _views() -> Views:
+    return Views(lag_records_max=10, away=frozenset)
+
+
+async def _until(views: Views, name: str) -> None:
+    assert await views.wait_for(lambda: True if NodeId(name) in views.topology.nodes else None, timeout_s=60.0)
+
+
+async def test_views_are_ready_when_the_beginning_was_folded() -> None:
+    """Ready means folded to where the log ended at the start; later records follow on."""
+    log, views = _log(), _views()
+    _put(log, "a")
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(views.run(FakeLogReader(log)))
+        assert await views.wait_for(lambda: views.is_ready or None, timeout_s=60.0)
+        assert set(views.topology.nodes) == {"a"}
+        _put(log, "b")
+        await _until(views, "b")
+        task.cancel()
+
+    assert views.topology.epoch == 2
+
+
+async def test_views_keep_what_they_have_while_the_log_is_away() -> None:
+    """With the log away the last values stay; with it back folding goes on."""
+    log, views = _log(), _views()
+    _put(log, "a")
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(views.run(FakeLogReader(log)))
+        await _until(views, "a")
+        log.away = True
+        log.skip(TopicPartition(CLUSTER, Partition(0)))
+        assert await views.wait_for(lambda: None if views.connected else True, timeout_s=2.0)
+        assert set(views.topology.nodes) == {"a"}
+        log.away = False
+        _put(log, "b")
+        await _until(views, "b")
+        task.cancel()
+
+    assert views.connected
+
+
+async def test_views_of_another_log_begin_anew() -> None:
+    """A cluster topic that was made anew is folded from its beginning, and nothing of the old one stays."""
+    log, views = _log(), _views()
+    for name in ("a", "b"):
+        _put(log, name)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(views.run(FakeLogReader(log)))
+        await _until(views, "b")
+        log.delete(CLUSTER)
+        for spec in own_topics():
+            log.create(spec)
+        _put(log, "c")
+        await _until(views, "c")
+        task.cancel()
+
+    assert set(views.topology.nodes) == {"c"}
+
+
+async def test_views_stop_loudly_at_a_record_they_cannot_read() -> None:
+    """A newer writer's record must not be half understood."""
+    log, views = _log(), _views()
+    log.append(Append(CLUSTER, Partition(0), b"node/a", b'{"id":"a","new":1}'))
+
+    with pytest.raises(InvalidInputError):
+        await views.run(FakeLogReader(log))
+
+
+async def test_waiting_gives_up_after_its_time() -> None:
+    """What does not come is None."""
+    views = _views()
+
+    assert await views.wait_for(lambda: views.is_ready or None, timeout_s=0.0) is None

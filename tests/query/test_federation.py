@@ -1,0 +1,212 @@
+"""Federated searches over shards, with one embedded engine's federation as oracle."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from query.federation import FederatedCase, IndexAnswers, federated_body, merge_federated
+from query.multi_search import Federation, Query
+from query.rounds import ROUNDS_MAX, Ask, Purpose
+from query.routing import Part
+from query.rules import IndexRules
+from query.search import SearchRequest
+from schemas.ids import NodeId, ShardId
+from streams.marker import marker_of, shards_filter
+from tests.query.embedded import EmbeddedIndex, ShardedIndex, ids_of
+
+RULES = IndexRules(index="films", primary_key="id", filterable=("kind",))
+ASK = Ask(Purpose.HEADS)
+PARTS = [Part(NodeId("a"), (ShardId(0),)), Part(NodeId("b"), (ShardId(1),))]
+SETTINGS = {
+    "filterableAttributes": ["kind", "n"],
+    "sortableAttributes": ["n"],
+    "faceting": {"sortFacetValuesBy": {"kind": "count"}},
+}
+DOCUMENTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "text": st.lists(st.sampled_from(["moon", "moonlight", "sun", "star"]), max_size=3).map(" ".join),
+            "kind": st.sampled_from(["a", "b", "c"]),
+            "n": st.sampled_from([1, 2, 3, "x", None]),
+        }
+    ),
+    max_size=25,
+).map(lambda found: [{"id": number, **document} for number, document in enumerate(found)])
+QUERIES = st.lists(
+    st.fixed_dictionaries(
+        {"q": st.sampled_from(["moon", "sun", "moonlgiht", "star sun"])},
+        optional={
+            "filter": st.sampled_from(["kind = a", "kind != b"]),
+            "federationOptions": st.sampled_from([{"weight": 0.5}, {"weight": 2.0}, {"weight": 0}]),
+        },
+    ).map(lambda query: {"indexUid": "films", **query, "showRankingScore": True}),
+    min_size=1,
+    max_size=3,
+)
+FEDERATIONS: st.SearchStrategy[Mapping[str, Any]] = st.sampled_from(
+    [
+        {},
+        {"limit": 3, "offset": 2},
+        {"page": 2, "hitsPerPage": 4},
+        {"facetsByIndex": {"films": ["kind", "n"]}},
+        {"facetsByIndex": {"films": ["kind"]}, "mergeFacets": {"maxValuesPerFacet": 2}},
+    ]
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(DOCUMENTS, QUERIES, FEDERATIONS)
+def test_federation_over_shards_equals_the_single_engines(
+    documents: list[dict[str, Any]], queries: list[dict[str, Any]], federation: Mapping[str, Any]
+) -> None:
+    """Scores in order, totals, pages and facets are those of one node; equal scores may stand in either order."""
+    body = {"queries": queries, "federation": federation}
+
+    wanted = EmbeddedIndex("films", SETTINGS, documents).multi_search(body)
+    got = ShardedIndex("films", SETTINGS, documents).federated(body)
+
+    assert _scores(got) == pytest.approx(_scores(wanted))
+    assert {name: value for name, value in got.items() if name not in ("hits", "processingTimeMs")} == {
+        name: value for name, value in wanted.items() if name != "hits"
+    }
+    if not federation.get("limit") and not federation.get("page"):
+        assert sorted(ids_of(got["hits"])) == sorted(ids_of(wanted["hits"]))
+
+
+VALUES: st.SearchStrategy[Any] = st.sampled_from(["a", "b", "c", "d", None])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    DOCUMENTS,
+    st.lists(VALUES, min_size=25, max_size=25),
+    st.sampled_from([{}, {"limit": 2}, {"limit": 2, "offset": 1}, {"page": 2, "hitsPerPage": 2}]),
+)
+def test_distinct_of_a_federation_is_refilled_as_the_single_engine_fills_it(
+    documents: list[dict[str, Any]], kinds: list[Any], federation: Mapping[str, Any]
+) -> None:
+    """A page is as long, and its scores are those, of one node: duplicates on other nodes leave no gap."""
+    named = [{**document, "kind": kind} for document, kind in zip(documents, kinds, strict=False)]
+    queries = [
+        {"indexUid": "films", "q": "moon"},
+        {"indexUid": "films", "q": "sun", "federationOptions": {"weight": 0.5}},
+    ]
+    body = {"queries": queries, "federation": {**federation, "distinct": "kind"}}
+
+    wanted = EmbeddedIndex("films", SETTINGS, named).multi_search(body)
+    got = ShardedIndex("films", SETTINGS, named).federated(body)
+
+    assert _scores(got) == pytest.approx(_scores(wanted))
+
+
+@pytest.mark.parametrize("federation", [{"distinct": "kind"}, {}], ids=["federation", "query"])
+def test_page_that_distinct_left_short_is_asked_for_again(federation: dict[str, Any]) -> None:
+    """Every node's best hits have one value; the others stand behind them."""
+    documents = [{"id": number, "text": "moon", "kind": "a"} for number in range(60)]
+    documents += [{"id": number, "text": "moon moonlight", "kind": "bcd"[number % 3]} for number in range(100, 106)]
+    query = {"indexUid": "films", "q": "moon", **({} if federation else {"distinct": "kind"})}
+    sharded = ShardedIndex("films", SETTINGS, documents)
+
+    got = sharded.federated({"queries": [query], "federation": {**federation, "limit": 4}})
+
+    assert sorted(hit["kind"] for hit in got["hits"]) == ["a", "b", "c", "d"]
+    assert sharded.asked.get("further", 0) <= ROUNDS_MAX
+
+
+def _scores(answer: Mapping[str, Any]) -> list[float]:
+    return [hit["_federation"]["weightedRankingScore"] for hit in answer["hits"]]
+
+
+@settings(deadline=None, max_examples=30)
+@given(DOCUMENTS, st.sampled_from([["n:asc"], ["n:desc"]]))
+def test_federation_of_sorted_queries_keeps_the_order_of_values(
+    documents: list[dict[str, Any]], sort: list[str]
+) -> None:
+    """Sort values of hits on different nodes compare by themselves: numbers, then texts, then none."""
+    body = {
+        "queries": [{"indexUid": "films", "sort": sort}, {"indexUid": "films", "q": "moon", "sort": sort}],
+        "federation": {"limit": 100},
+    }
+
+    wanted = EmbeddedIndex("films", SETTINGS, documents).multi_search(body)
+    got = ShardedIndex("films", SETTINGS, documents).federated(body)
+
+    assert sorted(ids_of(got["hits"])) == sorted(ids_of(wanted["hits"]))
+    of_first = [
+        [hit["n"] for hit in each["hits"] if not hit["_federation"]["queriesPosition"]] for each in (got, wanted)
+    ]
+    assert of_first[0] == of_first[1]
+
+
+def _case(*queries: Query, rules: IndexRules = RULES, federation: Federation | None = None) -> FederatedCase:
+    return FederatedCase(federation or Federation(), queries, rules, 2, f"{rules.index}-7")
+
+
+def _hit(identity: int, position: int = 0, score: float = 1.0, **fields: Any) -> dict[str, Any]:
+    federation = {"indexUid": "films-7", "queriesPosition": position, "weightedRankingScore": 0.0}
+    details = {"proximity": {"order": 0, "score": score}}
+    marked = {"id": identity, "_miroir": marker_of(ShardId(0)), **fields}
+    return {**marked, "_federation": federation, "_rankingScore": score, "_rankingScoreDetails": details}
+
+
+def _answer(*hits: dict[str, Any]) -> dict[str, Any]:
+    return {"hits": list(hits), "estimatedTotalHits": len(hits)}
+
+
+def test_hits_of_several_indexes_merge_by_weighted_score() -> None:
+    """Indexes keep their users' names, queries their places, and equal scores the queries' order."""
+    other = IndexRules(index="books", primary_key="isbn")
+    films = _case(Query(0, "films", SearchRequest()), Query(2, "films", SearchRequest(), weight=0.5))
+    books = _case(Query(1, "books", SearchRequest()), rules=other)
+    answers = [
+        IndexAnswers(films, (_answer(_hit(1, 0, 0.9), _hit(2, 1, 0.8)), _answer(_hit(3, 0, 0.5)))),
+        IndexAnswers(books, (_answer({**_hit(0, 0, 0.5), "isbn": 4}),)),
+    ]
+
+    body = merge_federated(Federation(limit=3), answers)
+
+    places = [
+        (hit["id"], hit["_federation"]["indexUid"], hit["_federation"]["queriesPosition"]) for hit in body["hits"]
+    ]
+    assert places == [(1, "films", 0), (3, "films", 0), (0, "books", 1)]
+    assert body["estimatedTotalHits"] == 4
+    assert all("_rankingScore" not in hit and "_miroir" not in hit for hit in body["hits"])
+
+
+def test_distinct_of_a_query_holds_across_nodes() -> None:
+    """A value that one node's better hit has shown is not shown again by another node."""
+    case = _case(Query(0, "films", SearchRequest(distinct="kind")))
+    answers = (_answer(_hit(1, kind="a"), _hit(2, score=0.5, kind="b")), _answer(_hit(3, score=0.8, kind="A")))
+
+    body = merge_federated(Federation(), [IndexAnswers(case, answers)])
+
+    assert ids_of(body["hits"]) == [1, 2]
+    assert body["estimatedTotalHits"] == 2
+
+
+def test_equal_hits_of_two_nodes_are_told_apart_by_an_id_within_an_object() -> None:
+    """Whichever node answers first."""
+    case = _case(Query(0, "films", SearchRequest()), rules=IndexRules(index="films", primary_key="meta.id"))
+    answers = tuple(_answer({**_hit(0), "meta": {"id": identity}}) for identity in (2, 1))
+
+    bodies = [merge_federated(Federation(), [IndexAnswers(case, found)]) for found in (answers, answers[::-1])]
+
+    assert [[hit["meta"]["id"] for hit in body["hits"]] for body in bodies] == [[1, 2], [1, 2]]
+
+
+def test_node_is_asked_for_its_shards_and_the_head_of_the_list() -> None:
+    """Every query carries the shards' filter, what the merge needs, and no window of its own."""
+    query = Query(4, "films", SearchRequest(q="a", filter="kind = a", attributes_to_retrieve=("title",)), weight=2.0)
+    federation = Federation(offset=5, limit=10, facets={"films": ("*",), "books": ("x",)})
+
+    body = federated_body(_case(query, federation=federation), ASK, PARTS[0])
+
+    assert body["federation"] == {"offset": 0, "limit": 15, "facetsByIndex": {"films-7": ["kind"]}}
+    (asked,) = body["queries"]
+    assert (asked["indexUid"], asked["federationOptions"]) == ("films-7", {"weight": 2.0})
+    assert asked["filter"] == ["kind = a", shards_filter([ShardId(0)])]
+    assert asked["attributesToRetrieve"] == ["title", "id"]
+    assert "limit" not in asked

@@ -1,0 +1,35 @@
+"""Words of a filter expression and their faults."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.filter_tree import quote
+from schemas.filter_words import FaultError, read_value, told
+
+
+@given(st.text(min_size=1))
+def test_quoted_text_comes_back_whole(text: str) -> None:
+    """What is printed in quotes is read as itself."""
+    assert read_value(quote(text), 0).word.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("a-b.c_1 = 2", "a-b.c_1"), ("  x", "x"), ("'it\\'s'", "it's"), ('"a\\u{e9}b"', "aéb"), ("été>1", "été")],
+)
+def test_value_is_read_to_its_end(text: str, value: str) -> None:
+    """Bare words hold letters, digits and three signs; quotes hold anything, escapes resolved."""
+    assert read_value(text, 0).word.text == value
+
+
+@pytest.mark.parametrize("text", ["", "=", "AND", "'open", '"a\\', "_geoPoint(1,2)", "_geo"])
+def test_what_is_no_value_is_a_fault(text: str) -> None:
+    """Nothing, signs, keywords, open quotes and places are no values."""
+    with pytest.raises(FaultError):
+        read_value(text, 0)
+
+
+def test_fault_is_told_with_its_place_in_the_line() -> None:
+    """Columns count from 1 in the line of the fault; the fragment is shown escaped."""
+    assert told(FaultError("bad `{}`.", 4, 7), "a\nb 'x'") == "bad `\\'x\\'`.\n3:6 a\nb 'x'"

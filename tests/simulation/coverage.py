@@ -1,0 +1,79 @@
+"""What many runs have covered, as a table: every request in every state, every fault."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tests.simulation.run import Result
+
+
+@dataclass(slots=True)
+class Coverage:
+    """The sum of runs.
+
+    Attributes:
+        requests: by request, state and outcome.
+        faults: by kind.
+        faults_min: fewest faults of one seed.
+        changes_min: fewest granted requests of one seed that changed the cluster while it ran.
+    """
+
+    seeds: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    faults_min: int = 0
+    changes_min: int = 0
+    documents: int = 0
+    dead: int = 0
+    searches: int = 0
+    incomplete: int = 0
+    stale: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+def sum_up(results: Iterable[Result]) -> Coverage:
+    """Return what the runs have covered together."""
+    total = Coverage()
+    for result in results:
+        faults = result.faults.total()
+        changes = sum(n for what, n in result.requests.items() if what.endswith("accepted") and "absent" not in what)
+        total.faults_min = min(total.faults_min, faults) if total.seeds else faults
+        total.changes_min = min(total.changes_min, changes) if total.seeds else changes
+        total.seeds += 1
+        total.requests += result.requests
+        total.faults += result.faults
+        total.documents += result.documents
+        total.dead += result.dead
+        total.searches += result.searches
+        total.incomplete += result.incomplete
+        total.stale += result.stale
+    return total
+
+
+def build_table(total: Coverage) -> Iterator[str]:
+    """Yield the lines of the table."""
+    cells: dict[str, dict[str, int]] = {}
+    for what, times in sorted(total.requests.items()):
+        cell, outcome = what.split(": ")
+        cells.setdefault(cell, {})[outcome] = times
+    yield f"{'request in a state':36} {'accepted':>9} {'refused':>9}"
+    for cell, outcomes in cells.items():
+        yield f"{cell:36} {outcomes.get('accepted', 0):9} {outcomes.get('refused', 0):9}"
+    yield ""
+    yield f"{'fault':36} {'times':>9}"
+    for fault, times in sorted(total.faults.items()):
+        yield f"{fault:36} {times:9}"
+    yield ""
+    yield f"{total.documents} documents, {total.dead} dead letters"
+    yield f"{total.searches} searches whole, {total.incomplete} not, with every copy of a shard on nodes that were away"
+    yield f"{total.stale} times a copy showed older documents, just after a post may have come late"
+    yield f"at the least {total.faults_min} faults and {total.changes_min} granted changes in one seed"
+
+
+def find_uncovered(counted: Mapping[str, int], floor: Mapping[str, int]) -> dict[str, int]:
+    """Return what was seen less often than the floor asks, with how often it was."""
+    return {what: counted.get(what, 0) for what, least in floor.items() if counted.get(what, 0) < least}

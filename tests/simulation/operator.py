@@ -1,0 +1,130 @@
+"""Whoever asks for changes of the cluster, sensible or not, and counts what was granted in which state."""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from schemas.ids import IndexUid, NodeId, Offset
+from schemas.requests import (
+    ActivateNode,
+    AddNode,
+    CreateIndex,
+    DeleteIndex,
+    DrainNode,
+    MaintainNode,
+    RebuildNode,
+    RemoveNode,
+    ReplaceNode,
+    Request,
+    ResumeIndex,
+    UpdateIndex,
+    UpdateSettings,
+)
+from streams.topology import Topology
+from tests.simulation.cluster import SimulatedCluster
+
+NODES_MAX = 6
+INDEXES = ("films", "books")
+GROUPS = ((0,), (0,), (0, 1))
+
+_log = logging.getLogger(__name__)
+
+
+class Operator:
+    """The operator of one run.
+
+    Args:
+        cluster: what is operated.
+        rng: of the run.
+    """
+
+    def __init__(self, cluster: SimulatedCluster, rng: random.Random) -> None:
+        self._cluster = cluster
+        self._rng = rng
+        self._names = (f"n{number}" for number in range(1, 1000))
+        self._asked: dict[Offset, str] = {}
+        self._asks = 0
+
+    def join(self, group: int) -> None:
+        """Start a node and let it join."""
+        name = next(self._names)
+        self._cluster.add_node(name)
+        node = AddNode(NodeId(name), f"http://{name}:7700", zone=self._rng.choice(("a", "b")), group=group)
+        self._ask(node, "absent")
+
+    def make_indexes(self) -> None:
+        """Ask for every index."""
+        for uid in INDEXES:
+            self._ask(self._new_index(IndexUid(uid)), "absent")
+
+    def ask(self) -> None:
+        """Ask for something."""
+        if self._cluster.log.away:
+            return
+        topology = self._cluster.view().topology
+        is_room = len(self._cluster.nodes) < NODES_MAX
+        if is_room and self._rng.random() < 0.2:
+            self.join(self._rng.choice((0, 0, 1)))
+            return
+        node = NodeId(self._rng.choice(sorted(self._cluster.nodes)))
+        uid = IndexUid(self._rng.choice(INDEXES))
+        if self._rng.random() < 0.6:
+            request = self._for_node(node, is_room=is_room)
+            known = topology.nodes.get(node)
+        else:
+            request = self._for_index(uid)
+            known = topology.indexes.get(uid)  # type: ignore[assignment]  # both have a state
+        self._ask(request, _state(known))
+
+    def granted(self, topology: Topology) -> Counter[str]:
+        """Return how often each request was accepted and refused, by what it was and the state it was asked in."""
+        counted: Counter[str] = Counter()
+        for offset, what in self._asked.items():
+            answer = topology.answer(offset)
+            outcome = "forgotten" if answer is None else "accepted" if answer.accepted else "refused"
+            counted[f"{what}: {outcome}"] += 1
+        return counted
+
+    def _ask(self, request: Request, state: str) -> None:
+        _log.info("%8.3f %s", asyncio.get_running_loop().time(), request)
+        self._asked[self._cluster.ask(request)] = f"{request.kind} of {state}"
+
+    def _for_node(self, node: NodeId, *, is_room: bool) -> Request:
+        if is_room and self._rng.random() < 0.15:
+            name = next(self._names)
+            self._cluster.add_node(name)
+            return ReplaceNode(node, NodeId(name), f"http://{name}:7700")
+        requests: Sequence[Request] = (
+            DrainNode(node),
+            ActivateNode(node),
+            ActivateNode(node),
+            MaintainNode(node),
+            RemoveNode(node, force=self._rng.random() < 0.3),
+            RebuildNode(node),
+        )
+        return self._rng.choice(requests)
+
+    def _for_index(self, uid: IndexUid) -> Request:
+        self._asks += 1
+        requests: Sequence[Request] = (
+            UpdateIndex(uid, replication=self._rng.choice((1, 2, 3))),
+            UpdateIndex(uid, groups=self._rng.choice(GROUPS)),
+            UpdateSettings(uid, {"stopWords": [f"word{self._asks}"]}),
+            ResumeIndex(uid),
+            DeleteIndex(uid),
+            self._new_index(uid),
+            self._new_index(uid),
+        )
+        return self._rng.choice(requests)
+
+    def _new_index(self, uid: IndexUid) -> CreateIndex:
+        shards, replication = self._rng.choice((1, 2, 4, 5)), self._rng.choice((1, 2, 2, 3))
+        return CreateIndex(
+            uid, primary_key="id", shards=shards, replication=replication, groups=self._rng.choice(GROUPS)
+        )
+
+
+def _state(known: object) -> str:
+    return "absent" if known is None else str(getattr(known, "state"))  # noqa: B009 - of a node or an index alike

@@ -1,0 +1,114 @@
+"""The simulation as its tests run it: in a process of its own, with what it covered."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.simulation.coverage import find_uncovered
+from tests.simulation.mutants import MUTANTS
+
+FAULTS_FLOOR: Mapping[str, int] = {
+    "compaction": 300,
+    "disk lost": 15,
+    "disk older": 4,
+    "document bad": 80,
+    "document refused by a node": 80,
+    "log away": 150,
+    "log trimmed": 10,
+    "long absence": 40,
+    "node answers lost": 150,
+    "node disk copied": 150,
+    "node frozen": 150,
+    "node full": 150,
+    "node killed": 150,
+    "post delayed": 100,
+    "worker asleep": 150,
+    "worker killed": 150,
+}
+"""How often each happens at the least in as many seeds as the floor is for: about half of what was seen."""
+
+REQUESTS_FLOOR: Mapping[str, int] = {
+    "activate_node of absent: refused": 10,
+    "activate_node of active: accepted": 100,
+    "activate_node of draining: accepted": 20,
+    "activate_node of maintenance: accepted": 20,
+    "add_node of absent: accepted": 400,
+    "create_index of absent: accepted": 100,
+    "create_index of absent: refused": 50,
+    "create_index of active: refused": 50,
+    "delete_index of absent: refused": 20,
+    "delete_index of active: accepted": 30,
+    "drain_node of absent: refused": 8,
+    "drain_node of active: accepted": 40,
+    "drain_node of active: refused": 5,
+    "drain_node of draining: accepted": 15,
+    "drain_node of maintenance: accepted": 4,
+    "maintain_node of absent: refused": 8,
+    "maintain_node of active: accepted": 60,
+    "maintain_node of draining: refused": 8,
+    "maintain_node of maintenance: accepted": 6,
+    "rebuild_node of absent: refused": 8,
+    "rebuild_node of active: accepted": 40,
+    "rebuild_node of draining: accepted": 10,
+    "rebuild_node of maintenance: accepted": 4,
+    "remove_node of absent: refused": 3,
+    "remove_node of active: accepted": 30,
+    "remove_node of active: refused": 10,
+    "remove_node of draining: accepted": 5,
+    "remove_node of maintenance: accepted": 3,
+    "replace_node of absent: refused": 2,
+    "replace_node of active: accepted": 20,
+    "replace_node of draining: accepted": 2,
+    "replace_node of maintenance: accepted": 2,
+    "resume_index of absent: refused": 20,
+    "resume_index of active: accepted": 15,
+    "update_index of absent: refused": 40,
+    "update_index of active: accepted": 25,
+    "update_index of active: refused": 8,
+    "update_settings of absent: refused": 20,
+    "update_settings of active: accepted": 15,
+}
+
+FLOOR_SEEDS = 166
+
+FAULTS_MIN = 4
+"""Of every single seed."""
+
+CHANGES_MIN = 1
+"""Granted changes of the cluster, of every single seed."""
+
+
+def run_simulation(first: int, count: int, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the simulation as people do."""
+    command = [sys.executable, "-m", "tests.simulation", str(first), str(count), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def require_seeds_hold(first: int, count: int, directory: Path, *, jobs: int = 1) -> dict[str, Any]:
+    """Run seeds, each of which must hold and have had its faults and changes; return what they covered."""
+    file = directory / "coverage.json"
+    ran = run_simulation(first, count, "--jobs", str(jobs), "--json", str(file))
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-1000:]
+    covered: dict[str, Any] = json.loads(file.read_text())
+    assert covered["seeds"] == count
+    assert covered["faults_min"] >= FAULTS_MIN
+    assert covered["changes_min"] >= CHANGES_MIN
+    return covered
+
+
+def require_floor(covered: Mapping[str, Any]) -> None:
+    """Require that the seeds have covered what so many must."""
+    share = covered["seeds"] / FLOOR_SEEDS
+    assert not find_uncovered(covered["faults"], {what: int(n * share) for what, n in FAULTS_FLOOR.items()})
+    assert not find_uncovered(covered["requests"], {what: int(n * share) for what, n in REQUESTS_FLOOR.items()})
+
+
+def require_found(name: str, first: int, count: int) -> int:
+    """Require that one of these seeds finds the mutant, by the checker that is for it; return the seed."""
+    ran = run_simulation(first, count, "--jobs", "1", "--mutant", name)
+    assert ran.returncode == 1, ran.stdout[-2000:] + ran.stderr[-1000:]
+    assert f"checker: {MUTANTS[name].checker}\n" in ran.stdout, ran.stdout[-4000:]
+    return int(ran.stdout.rsplit(" failed: ", 1)[0].rsplit("seed ", 1)[1])

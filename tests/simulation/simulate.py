@@ -1,0 +1,33 @@
+"""A run on a loop of its own."""
+
+import asyncio
+
+from tests.simulation.run import STEPS, Result, Run
+from tests.simulation.virtual_clock import VirtualClockLoop
+
+
+def simulate(seed: int, *, steps: int = STEPS) -> Result:
+    """Run under a seed, and return what was covered.
+
+    Raises:
+        BrokenInvariantError: something that must always hold did not.
+    """
+    loop = VirtualClockLoop()
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(_run(seed, steps))
+    finally:
+        loop.run_until_complete(_drain())
+        loop.close()
+
+
+async def _run(seed: int, steps: int) -> Result:
+    return await Run(seed, steps=steps).run()
+
+
+async def _drain() -> None:
+    """Let every cancelled task end."""
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

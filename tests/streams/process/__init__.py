@@ -1,0 +1,1 @@
+"""Tests of the shells around the process."""
