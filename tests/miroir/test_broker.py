@@ -11,6 +11,7 @@ from miroir.broker import EmbeddedBroker, broker_binary
 from miroir.processes import identify, is_alive
 from schemas.errors import ConfigurationError, LogUnavailableError
 from streams.kafka.admin import KafkaLogAdmin
+from tests.integration.waiting import DEADLINE_S
 
 
 async def test_broker_started_answers_and_is_gone_when_stopped(tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ async def test_broker_that_dies_is_noticed_by_wait(tmp_path: Path) -> None:
     assert broker._process is not None
     broker._process.kill()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         assert await broker.wait() != 0
 
     assert not broker.running
@@ -74,7 +75,7 @@ async def test_broker_ends_with_an_owner_that_is_killed(tmp_path: Path) -> None:
     owner.kill()
     await owner.wait()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while is_alive(broker):  # noqa: ASYNC110 - it is nobody's child any more
             await asyncio.sleep(0.01)
 

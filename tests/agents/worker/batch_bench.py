@@ -17,9 +17,6 @@ from streams.log import Append, LogBatch, TopicPartition, TopicSpec
 WAIT_S = 100.0
 """A rebalance takes 0.3 s on Kafka and 2 s on the embedded broker; a machine under load gets this long."""
 
-FETCH_S = 10.0
-"""A client polls, and fetches what is there, within a second."""
-
 POLL_S = 0.02
 """How often its insides are looked at: they tell nobody."""
 
@@ -112,7 +109,7 @@ class Bench:
         """Create a topic and wait until it is there."""
         name = f"batches.{time.time_ns()}"
         await self.admin.create([TopicSpec(name, partitions, {})])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_S):
             while True:
                 try:
                     await self._reader.bounds([TopicPartition(name, Partition(partitions - 1))])
@@ -147,13 +144,13 @@ class Bench:
     async def fetched(self, worker: Worker, partition: TopicPartition) -> None:
         """Wait until the worker's client has fetched the partition to its end, whatever became of it."""
         end = (await self._reader.bounds([partition]))[partition].end
-        async with asyncio.timeout(FETCH_S):
+        async with asyncio.timeout(WAIT_S):
             while worker.app.consumer._thread._positions.get(partition) != end:  # noqa: ASYNC110 - tells nobody
                 await asyncio.sleep(POLL_S)
 
     async def polling(self, worker: Worker) -> None:
         """Wait until the worker's client waits for records."""
-        async with asyncio.timeout(FETCH_S):
+        async with asyncio.timeout(WAIT_S):
             while not worker.app.consumer._thread._consumer._fetcher._fetch_waiters:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(POLL_S)
 

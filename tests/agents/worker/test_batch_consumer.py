@@ -44,7 +44,7 @@ async def test_record_fetched_while_all_is_paused_comes_without_another(bench: B
     await bench.fetched(worker, at(topic))
     worker.app.resume([at(topic)])
 
-    await worker.until(lambda: worker.values(topic) == [b"first", b"second"], timeout_s=3)
+    await worker.until(lambda: worker.values(topic) == [b"first", b"second"])
 
 
 class Watchful(Worker):
@@ -105,4 +105,4 @@ async def test_later_of_two_seeks_counts_although_it_ends_first(bench: Bench) ->
         await add_index_agent(worker.app, topic, worker.handle)
     await bench.run(worker)
 
-    await worker.until(lambda: worker.values(second) == [b"1"], timeout_s=15)
+    await worker.until(lambda: worker.values(second) == [b"1"])

@@ -11,6 +11,7 @@ from schemas.errors import MissedRecordsError
 from schemas.ids import Partition
 from streams.log import Append, LogBatch, TopicPartition, TopicSpec
 from tests.fakes.log import FakeLog, FakeLogReader
+from tests.integration.waiting import DEADLINE_S
 
 TOPIC = "miroir.cluster"
 
@@ -40,7 +41,7 @@ class Follower:
 
     async def until(self, count: int) -> None:
         """Wait until so many records were handed over."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while len(self.values) < count:
                 self._took.clear()
                 await self._took.wait()
@@ -56,7 +57,7 @@ async def test_follower_hands_over_all_and_says_when_it_has_caught_up() -> None:
     """Records from the beginning, then those that come."""
     log = make_log(3)
     follower = Follower(log)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         await follower.caught_up.wait()
     assert len(follower.values) == 3
 
@@ -70,7 +71,7 @@ async def test_follower_hands_over_all_and_says_when_it_has_caught_up() -> None:
 async def test_follower_of_an_empty_topic_has_caught_up() -> None:
     """There is nothing to wait for."""
     follower = Follower(make_log(0))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         await follower.caught_up.wait()
     await follower.stop()
 
@@ -98,6 +99,6 @@ async def test_follower_ends_loudly_where_the_topic_was_trimmed() -> None:
         log.append(Append(TOPIC, Partition(0), b"k", str(at).encode()))
     log.trim(TopicPartition(TOPIC, Partition(0)), 5)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         with pytest.raises(MissedRecordsError):
             await follower.task

@@ -17,6 +17,7 @@ from tests.agents.nodes.test_admin import stub_admin
 from tests.agents.stub_meilisearch import StubMeilisearch
 from tests.agents.worker.controlled import Stage
 from tests.agents.worker.test_cluster_writer import new_log, put, writer_of
+from tests.integration.waiting import DEADLINE_S
 
 A = NodeId("a")
 
@@ -33,7 +34,7 @@ class Kept:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Return when the condition holds."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while not condition():  # noqa: ASYNC110 - a stub has no events
                 await asyncio.sleep(0.005)
 

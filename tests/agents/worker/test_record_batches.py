@@ -24,6 +24,9 @@ from streams.kafka.writer import kill_producer
 from streams.log import LogBatch, TopicPartition, TopicSpec
 from tests.agents.worker.batch_bench import WAIT_S, Bench, at
 
+RESUMED = 4
+"""Times that a partition is paused and resumed."""
+
 
 @pytest.mark.slow
 async def test_agent_gets_every_record_from_the_decided_position(bench: Bench) -> None:
@@ -72,17 +75,21 @@ async def test_paused_partition_waits_and_the_others_go_on(bench: Bench) -> None
     await bench.put(topic, b"first", partition=0)
     await worker.until(lambda: worker.values(topic, 0) == [b"first"])
 
-    worker.app.pause([at(topic, 0)])
-    await bench.put(topic, b"held", partition=0)
-    await bench.put(topic, b"free", partition=1)
-    await worker.until(lambda: worker.values(topic, 1) == [b"free"])
-    held = worker.values(topic, 0)
-    began_s = time.monotonic()
-    worker.app.resume([at(topic, 0)])
-    await worker.until(lambda: worker.values(topic, 0) == [b"first", b"held"])
+    took_s = []
+    for number in range(RESUMED):
+        held = worker.values(topic, 0)
+        worker.app.pause([at(topic, 0)])
+        await bench.put(topic, b"held", partition=0)
+        await bench.put(topic, b"%d" % number, partition=1)
+        await worker.until(lambda: worker.values(topic, 1)[-1:] == [b"%d" % number])  # noqa: B023 - awaited here
+        assert worker.values(topic, 0) == held
+        began_s = time.monotonic()
+        worker.app.resume([at(topic, 0)])
+        await worker.until(lambda: worker.values(topic, 0) == [*held, b"held"])  # noqa: B023 - as above
+        took_s.append(time.monotonic() - began_s)
 
-    assert held == [b"first"]
-    assert time.monotonic() - began_s < 0.9, "Faust's own second of waiting"
+    # A busy machine may take any time, but not always; Faust's own second of waiting comes each time.
+    assert min(took_s) < 0.9
 
 
 @pytest.mark.slow
@@ -233,7 +240,7 @@ async def test_topic_made_again_shorter_stops_its_partition(bench: Bench) -> Non
     await worker.until(lambda: len(worker.values(topic)) == 3)
 
     await bench.admin.delete([topic])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_S):
         while await bench.admin.describe([topic]):  # noqa: ASYNC110 - the broker tells nobody
             await asyncio.sleep(0.05)
     await bench.admin.create([TopicSpec(topic, 1, {})])

@@ -18,6 +18,7 @@ from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Partition, Posit
 from streams.log import Append, LogBatch, TopicPartition, TopicSpec
 from tests.background import background
 from tests.fakes.log import FakeLog, FakeLogReader
+from tests.integration.waiting import DEADLINE_S
 
 TOPIC = "miroir.docs.films"
 PLACE = TopicPartition(TOPIC, Partition(0))
@@ -61,7 +62,7 @@ class Running:
 
     async def until_held(self, assignment: Assignment, cursor: int, end: int) -> Window:
         """Wait until the shard's window reaches ``end``, exclusive."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while (window := self.replay.window(assignment, Position(cursor))).end < end:
                 self.fed.clear()
                 await self.fed.wait()
@@ -113,7 +114,7 @@ async def test_replay_stops_loudly_where_the_log_was_trimmed() -> None:
     assignment = make_assignment()
     async with running(log) as found:
         found.replay.window(assignment, Position(2))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             await found.fed.wait()
 
     assert [(error.wanted, error.beginning) for error in found.missed] == [(2, 5)]

@@ -14,6 +14,7 @@ from schemas.errors import ConfigurationError
 from schemas.ids import Partition
 from streams.log import Append
 from streams.topics import TASKS
+from tests.integration.waiting import DEADLINE_S
 from tests.query.http.stand import Stand
 
 CHECKOUT = Path(__file__).parents[3]
@@ -78,7 +79,7 @@ async def test_process_gets_ready_and_stops_at_sigterm(tmp_path: Path) -> None:
 async def _ready(port: int) -> int:
     """Return the status of /health once it is not 503, asking as often as a prober would."""
     status = 0
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(DEADLINE_S):
         while status in (0, 503):
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -109,7 +109,7 @@ async def test_stats_of_lagging_copies_say_so(stand: Stand) -> None:
     behind = replace(seen, end=Position(seen.end + 1))
     stand.log.append(Append(PROGRESS, Partition(0), build_progress_key(behind), build_progress(behind)))
     await stand.service.views.wait_for(
-        lambda: stand.service.views.progress.of(replica) == behind or None, timeout_s=5.0
+        lambda: stand.service.views.progress.of(replica) == behind or None, timeout_s=60.0
     )
 
     marked = (await stand.call("GET", "/indexes/films/stats")).body

@@ -16,6 +16,7 @@ from streams.kafka.transactions import KafkaTransactions
 from streams.kafka.writer import KafkaLogWriter
 from streams.log import Append, TopicPartition, TopicSpec
 from tests.integration.real_kafka import RealKafka
+from tests.integration.waiting import DEADLINE_S
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -133,7 +134,7 @@ async def _within(call: Awaitable[object]) -> None:
 
 async def _put(writer: KafkaLogWriter, *values: bytes) -> None:
     """Append until it succeeds."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             try:
                 await writer.append([Append(*TOPIC, b"k", value) for value in values])
@@ -145,7 +146,7 @@ async def _put(writer: KafkaLogWriter, *values: bytes) -> None:
 
 async def _values(reader: KafkaLogReader, number: int) -> list[bytes | None]:
     values: list[bytes | None] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         while len(values) < number:
             try:
                 batches = await reader.read(timeout_s=0.2, records_max=100)
