@@ -1,6 +1,7 @@
 """Wiring only: options, marks, and the servers that many tests share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have slow tests: run last, they would keep one process while the others have none."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Begin with the files that take longest: run last, they would keep one process while the others have none.
+
+    Those are the ones whose tests may take longer than others, then the others with slow tests.
+    """
+    longest_s: dict[Path, float] = {}
+    for item in items:
+        slow, limit = item.get_closest_marker("slow"), item.get_closest_marker("timeout")
+        own_s = 0.0 if slow is None else float(limit.args[0]) if limit is not None else 1.0
+        longest_s[item.path] = max(longest_s.get(item.path, 0.0), own_s)
+    items.sort(key=lambda item: -longest_s[item.path])
 
 
 @pytest.fixture(scope="session")

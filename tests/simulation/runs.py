@@ -10,6 +10,9 @@ from typing import Any
 from tests.simulation.coverage import find_uncovered
 from tests.simulation.mutants import MUTANTS
 
+SEEDS = range(1, 501)
+"""Of the usual run: each takes about half a second of a core."""
+
 FAULTS_FLOOR: Mapping[str, int] = {
     "compaction": 300,
     "disk lost": 15,

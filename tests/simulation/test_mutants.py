@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.runs import require_found, run_simulation
+from tests.simulation.runs import SEEDS, require_found
 
 SEEDS_NEAR = 12
 """What the product does may have changed the course of the seed that is known, but not of so many."""
@@ -15,10 +15,11 @@ SEEDS_MAX = 30
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_is_found_by_its_checker(name: str) -> None:
-    """A seed that holds with the rule as it is fails with the rule broken: the one that is known, or one soon after."""
-    seed = require_found(name, MUTANTS[name].seed, SEEDS_NEAR)
+    """A seed fails with the rule broken, the one that is known or one soon after, that holds with the rule as it is.
 
-    assert run_simulation(seed, 1, "--jobs", "1").returncode == 0
+    That these hold is what the run of all seeds shows.
+    """
+    assert require_found(name, MUTANTS[name].seed, SEEDS_NEAR) in SEEDS
 
 
 @pytest.mark.slow

@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.runs import require_floor, require_seeds_hold, run_simulation
-
-COUNT = 100
-"""Of the usual run, from the first on: each takes about a second of a core."""
+from tests.simulation.runs import SEEDS, require_floor, require_seeds_hold, run_simulation
 
 FIRST_LONG = 1001
 COUNT_LONG = 20_000
@@ -18,7 +15,7 @@ COUNT_LONG = 20_000
 @pytest.mark.timeout(1800)
 def test_seeds_of_the_simulation_hold(tmp_path: Path) -> None:
     """Workers, nodes and the log fail, the cluster changes, what must always hold does, and nothing was left out."""
-    require_floor(require_seeds_hold(1, COUNT, tmp_path))
+    require_floor(require_seeds_hold(SEEDS.start, len(SEEDS), tmp_path))
 
 
 @pytest.mark.slow
