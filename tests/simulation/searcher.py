@@ -7,13 +7,14 @@ holds, and every answer is judged at the moment at which the node gives it.
 import asyncio
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from query.nodes.gather import Gatherer
 from query.nodes.health import HEALTH, PROBE_INTERVAL_S, PROBE_TIMEOUT_S, NodeHealth
 from query.ports import NodeQuestion
-from query.routing import Part, plan_route, usable_replicas
+from query.routing import Away, Part, Readable, plan_route, usable_replicas
 from schemas.errors import NodeRejectedError, NodeTimeoutError
 from schemas.events import IndexRecord, NodeRecord
 from schemas.ids import IndexUid, NodeId, ShardId, node_index_uid
@@ -125,11 +126,14 @@ class Searcher:
     async def _gather(self, index: IndexRecord, choice: int, timeout_s: float) -> Collection[ShardId]:
         """Ask for every shard; return those that nobody answered for."""
         search = _Search(index, self._view.topology, self._view.progress)
-        readable = usable_replicas(
-            search.topology, search.progress, index, away=self._health.away, lag_records_max=LAG_RECORDS_MAX
-        )
+        away = self._health.away
+        readable = self._usable(search, away)
+        route = plan_route(readable, choice)
+        if away:
+            # As the service does: where everybody else has failed, whoever is away may have come back.
+            route = replace(route, spare=self._usable(search, {}))
         gathered = await self._gatherer.gather(
-            plan_route(readable, choice),
+            route,
             readable,
             nodes=search.topology.nodes,
             build=lambda part: self._asker.question(search, part),
@@ -140,6 +144,10 @@ class Searcher:
                 "%8.3f %s is not whole: %s of %s", asyncio.get_running_loop().time(), index.uid, gathered, readable
             )
         return gathered.missing
+
+    @staticmethod
+    def _usable(search: _Search, away: Mapping[NodeId, Away]) -> Readable:
+        return usable_replicas(search.topology, search.progress, search.of, away=away, lag_records_max=LAG_RECORDS_MAX)
 
     def answer(self, search: _Search, part: Part) -> None:
         """Judge what a node shows.
