@@ -5,6 +5,7 @@ What always holds: a placement gets a new attempt whenever the node's documents 
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -21,11 +22,19 @@ from streams.topology import Topology
 WEIGHT_MAX = 1000.0
 """Relative to others: beyond this a number is a slip of the finger, not a share."""
 
+URL_CHARS_MAX = 2_000
+"""Longer than any address of a host; the clients of nodes take no more than 65,536."""
+
+_URL = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[!-~]*)?")
+"""What every client of nodes understands; with a path, for a node behind a proxy."""
+
+_PORT_MAX = 65_535
+
 
 def joining_node(topology: Topology, request: Request) -> tuple[NodeId, str] | None:
     """Return id and URL of a node that must be looked at before the request is decided; None for most requests."""
     match request:
-        case AddNode(id=node, url=url) | ReplaceNode(by=node, url=url):
+        case AddNode(id=node, url=url) | ReplaceNode(by=node, url=url) if not _url_fault(url):
             existing = topology.nodes.get(node)
             known = existing is not None and existing.state is not NodeState.REMOVED
             return None if known else (node, url.rstrip("/"))
@@ -165,11 +174,17 @@ def new_attempts(topology: Topology, node: NodeId) -> tuple[ReplicaRecord, ...]:
 
 
 def _fault(request: AddNode) -> str:
-    scheme, separator, rest = request.url.partition("://")
-    if scheme not in {"http", "https"} or not separator or not rest.strip("/") or "@" in rest:
-        return f"url: expected http://host:port or https://host:port without a password, found {request.url!r}"
+    if fault := _url_fault(request.url):
+        return fault
     if not (math.isfinite(request.weight) and 0 < request.weight <= WEIGHT_MAX):
         return f"weight: expected above 0 and at most {WEIGHT_MAX:g}, found {request.weight}"
     if request.group < 0:
         return f"group: expected 0 or more, found {request.group}"
     return ""
+
+
+def _url_fault(url: str) -> str:
+    found = _URL.fullmatch(url) if len(url) <= URL_CHARS_MAX and not set("?#@") & set(url) else None
+    if found and 0 < int(found["port"] or 1) <= _PORT_MAX:
+        return ""
+    return f"url: expected http://host:port or https://host:port without a password, found {url[:100]!r}"

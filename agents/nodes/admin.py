@@ -56,10 +56,10 @@ class HttpNodeAdmin:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._node = node
+        self._url = url.rstrip("/")
         # A header without a key is none, and the node's own words say what is missing.
         key = {"Authorization": f"Bearer {master_key}"} if master_key else {}
         self._client = httpx.AsyncClient(
-            base_url=url,
             headers={**key, "Accept-Encoding": "identity"},
             timeout=timeout_s,
             trust_env=False,
@@ -185,7 +185,8 @@ class HttpNodeAdmin:
     async def _ask(self, method: str, path: str, action: str, body: _Body = None) -> Any:
         """Return the answer's body, or None where it has none."""
         try:
-            answer = await self._client.request(method, path, json=body)
+            # Not the client's ``base_url``: an address that is none would be no error of this node's.
+            answer = await self._client.request(method, f"{self._url}{path}", json=body)
         except httpx.TimeoutException as error:
             raise NodeTimeoutError(self._node, action, f"no answer: {error!r}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from agents.node_requests import WEIGHT_MAX, NewKeys, add_node, adopt_node, new_attempts, rebuild_node
+from agents.node_requests import (
+    WEIGHT_MAX,
+    NewKeys,
+    add_node,
+    adopt_node,
+    joining_node,
+    new_attempts,
+    rebuild_node,
+)
 from schemas.events import NodeRecord, NodeState, ReplicaRecord
 from schemas.ids import Attempt, Epoch, NodeId, Offset
 from schemas.requests import AddNode, RebuildNode
@@ -43,6 +51,12 @@ def test_add_node_twice_keeps_state_and_keys() -> None:
         pytest.param(AddNode(NodeId("b"), "b:7700"), "invalid_node", id="no scheme"),
         pytest.param(AddNode(NodeId("b"), "http://"), "invalid_node", id="no host"),
         pytest.param(AddNode(NodeId("b"), "http://u:p@b"), "invalid_node", id="password in the url"),
+        pytest.param(AddNode(NodeId("b"), "http://b:77OO"), "invalid_node", id="port not a number"),
+        pytest.param(AddNode(NodeId("b"), "http://b:65536"), "invalid_node", id="port too large"),
+        pytest.param(AddNode(NodeId("b"), "http://b b"), "invalid_node", id="blank in the url"),
+        pytest.param(AddNode(NodeId("b"), "http://b\x00"), "invalid_node", id="control character in the url"),
+        pytest.param(AddNode(NodeId("b"), "http://b/?q=1"), "invalid_node", id="query in the url"),
+        pytest.param(AddNode(NodeId("b"), "http://" + "b" * 70_000), "invalid_node", id="long url"),
         pytest.param(AddNode(NodeId("b"), "http://b", weight=0), "invalid_node", id="no weight"),
         pytest.param(AddNode(NodeId("b"), "http://b", weight=WEIGHT_MAX * 2), "invalid_node", id="too much weight"),
         pytest.param(AddNode(NodeId("b"), "http://b", weight=float("nan")), "invalid_node", id="weight not a number"),
@@ -55,6 +69,22 @@ def test_add_node_that_cannot_be_is_refused(request_: AddNode, code: str) -> Non
 
     assert (decision.answer.accepted, decision.answer.code, decision.puts) == (False, code, ())
     assert decision.answer.message
+
+
+@pytest.mark.parametrize(
+    ("url", "looked_at"),
+    [
+        ("http://b:7700/", "http://b:7700"),
+        ("https://b.example/meilisearch", "https://b.example/meilisearch"),
+        ("http://[::1]:7700", "http://[::1]:7700"),
+        ("http://b:77OO", None),
+    ],
+)
+def test_node_is_looked_at_where_its_url_is_one(url: str, looked_at: str | None) -> None:
+    """No client of nodes is ever given an address that it does not understand."""
+    found = joining_node(Topology(), AddNode(A, url))
+
+    assert found == (None if looked_at is None else (A, looked_at))
 
 
 def test_rebuild_begins_every_placement_anew_and_replaces_the_search_key() -> None:

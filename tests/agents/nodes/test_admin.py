@@ -216,6 +216,14 @@ async def test_errors_of_the_network_are_translated(error: httpx.HTTPError, expe
     assert caught.value.__cause__ is error
 
 
+async def test_address_that_is_none_is_an_unreachable_node() -> None:
+    """Whoever asks about a node meets errors of nodes only."""
+    admin = HttpNodeAdmin(NODE, "http://n1:port", MASTER_KEY)
+
+    with pytest.raises(NodeUnreachableError, match="Invalid port"):
+        await admin.fetch_version()
+
+
 async def test_wrong_master_key_is_rejected() -> None:
     """The code tells a wrong key from a node that is away."""
     with pytest.raises(NodeRejectedError) as caught:
