@@ -7,7 +7,7 @@ leads to the same cluster. Who calls it: the controller's shell. It must not kno
 
 from typing import assert_never
 
-from agents.decision import Decision, Sights, keep_answer, refuse
+from agents.decision import Decision, Sights, keep_answer, keep_small, refuse
 from agents.index_requests import (
     create_index,
     create_topic_names,
@@ -59,12 +59,17 @@ def topics_needed(topology: Topology, request: Request, offset: Offset) -> tuple
 
 def decide(topology: Topology, request: Request, offset: Offset, sights: Sights) -> Decision:
     """Return what becomes of the request at ``offset``."""
-    return keep_answer(topology, _decide(topology, request, offset, sights))
+    return keep_answer(topology, keep_small(_decide(topology, request, offset, sights)))
 
 
 def decide_malformed(topology: Topology, offset: Offset, reason: str) -> Decision:
     """Return what becomes of a record that is no request."""
-    return keep_answer(topology, refuse(offset, "malformed_request", reason))
+    return decide_refused(topology, offset, "malformed_request", reason)
+
+
+def decide_refused(topology: Topology, offset: Offset, code: str, reason: str) -> Decision:
+    """Return what becomes of a request that cannot be decided: unanswered it would be in the way for ever."""
+    return keep_answer(topology, refuse(offset, code, reason))
 
 
 def _decide(  # noqa: C901, PLR0911, PLR0912 - one branch a request

@@ -26,6 +26,13 @@ ACCEPTED_KEPT = 1_000
 REFUSED_KEPT = 10_000
 """A refusal is nowhere else: a client may ask for its task long after."""
 
+RECORD_BYTES_MAX = 1_000_000
+"""Kafka takes 1,048,588 bytes by default, its own overhead among them. The commit of a larger record fails, and would
+fail each time that the same request is decided again: nothing behind it would ever be answered."""
+
+MESSAGE_CHARS_MAX = 10_000
+"""A message quotes what was asked, or a document, which may be as large as a record: far more than anybody reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -80,7 +87,16 @@ def accept(offset: Offset, *puts: ClusterValue, removes: tuple[str, ...] = ()) -
 
 def refuse(offset: Offset, code: str, message: str) -> Decision:
     """Return the decision that changes nothing but says why."""
-    return Decision(AnswerRecord(offset, accepted=False, code=code, message=message))
+    return Decision(AnswerRecord(offset, accepted=False, code=code, message=message[:MESSAGE_CHARS_MAX]))
+
+
+def keep_small(decision: Decision) -> Decision:
+    """Return the decision, or a refusal where a broker would not take one of its records."""
+    size = max(len(put.value or b"") for put in build_puts(*decision.puts, decision.answer))
+    if size <= RECORD_BYTES_MAX:
+        return decision
+    message = f"what is to be written has {size} bytes in one record; at most {RECORD_BYTES_MAX} are taken"
+    return refuse(decision.answer.offset, "payload_too_large", message)
 
 
 def keep_answer(topology: Topology, decision: Decision) -> Decision:

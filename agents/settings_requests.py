@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import orjson
 
-from agents.decision import Decision, Sights, accept, refuse
+from agents.decision import MESSAGE_CHARS_MAX, Decision, Sights, accept, refuse
 from agents.index_requests import index_not_found
 from schemas.errors import InvalidRequestError
 from schemas.events import AnswerRecord, ClusterValue, FormerSettings, IndexState, SettingsRecord
@@ -68,6 +68,7 @@ def refuse_settings(
     settings = topology.settings(index.uid)
     if settings is None or settings.version != version or Offset(version) == Offset(index.incarnation):
         return ()
+    message = message[:MESSAGE_CHARS_MAX]
     refused = AnswerRecord(Offset(version), accepted=False, code=code, message=message)
     if settings.former is not None:
         former = settings.former

@@ -16,8 +16,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from agents.controller import decide, decide_malformed, topics_needed
-from agents.decision import Decision, Sights, TopicSight, build_commit, build_removes, refuse
+from agents.controller import decide, decide_malformed, decide_refused, topics_needed
+from agents.decision import Decision, Sights, TopicSight, build_commit, build_removes
 from agents.health import PATIENCE, HealthLimits
 from agents.newcomers import WELCOME, Newcomer, explain_silence, judge_newcomer
 from agents.node_admin import NodeAdmin
@@ -233,10 +233,17 @@ class Controller:
             request = parse_request(record.value or b"")
         except InvalidInputError as error:
             return decide_malformed(topology, record.offset, str(error))
+        try:
+            topics = await self._look_at_topics(topology, reader, request, record)
+        except LogUnavailableError:
+            raise
+        except LogError as error:
+            # A name that is none, or no permission: leading anew would find the same, for ever.
+            return decide_refused(topology, record.offset, "topic_not_seen", str(error))
         sights = Sights(
             now_ms=record.timestamp_ms,
             key_uid=self._ports.draw_uid(),
-            topics=await self._look_at_topics(topology, reader, request, record),
+            topics=topics,
             topics_created=self._topics_created,
             newcomer=newcomer,
             progress=progress,
@@ -247,7 +254,7 @@ class Controller:
         except LogUnavailableError:
             raise
         except LogError as error:
-            return refuse(record.offset, "topic_not_created", str(error))
+            return decide_refused(topology, record.offset, "topic_not_created", str(error))
         return decision
 
     async def _look_at_topics(

@@ -198,6 +198,16 @@ def test_malformed_request_is_refused_with_the_reason() -> None:
     assert decision.answer == AnswerRecord(Offset(3), accepted=False, code="malformed_request", message="not JSON")
 
 
+def test_settings_that_no_record_holds_are_refused() -> None:
+    """Each change fits a request, together they fit no record: the last is refused, what stood before stands."""
+    made = world_with_index()
+    for offset, name in ((50, "stopWords"), (51, "separatorTokens")):
+        decision = made.answer(UpdateSettings(MOVIES, {name: ["x" * 600_000]}), offset)
+
+    assert (decision.answer.accepted, decision.answer.code) == (False, "payload_too_large")
+    assert made.topology.index(MOVIES).settings_version == 50
+
+
 def test_topics_are_looked_at_only_where_a_decision_needs_them() -> None:
     """Creating and naming a primary key ask Kafka; nothing else waits for it."""
     topology = world_with_index().topology

@@ -2,17 +2,20 @@
 
 from agents.decision import (
     ACCEPTED_KEPT,
+    MESSAGE_CHARS_MAX,
+    RECORD_BYTES_MAX,
     REFUSED_KEPT,
     Decision,
     accept,
     build_commit,
     build_removes,
     keep_answer,
+    keep_small,
     prune_answers,
     refuse,
 )
-from schemas.events import AnswerRecord, NodeState, build_key
-from schemas.ids import Offset
+from schemas.events import AnswerRecord, NodeState, SettingsRecord, build_key
+from schemas.ids import Incarnation, IndexUid, Offset, SettingsVersion
 from streams.topics import CLUSTER
 from streams.topology import Topology, build_topology
 from tests.agents.clusters import cluster_of, node_record, write
@@ -67,6 +70,21 @@ def test_keep_answer_of_a_torn_acceptance_finishes_its_removals() -> None:
     decision = accept(Offset(3), removes=("index/x",))
 
     assert keep_answer(topology, decision) is decision
+
+
+def test_record_that_no_broker_takes_becomes_a_refusal() -> None:
+    """Its commit would fail each time that the request is decided again."""
+    settings = SettingsRecord(IndexUid("x"), Incarnation(1), SettingsVersion(3), {"a": "x" * RECORD_BYTES_MAX})
+
+    decision = keep_small(accept(Offset(3), node_record("a"), settings))
+
+    assert (decision.answer.accepted, decision.answer.code, decision.puts) == (False, "payload_too_large", ())
+    assert keep_small(accept(Offset(3), node_record("a"))) == accept(Offset(3), node_record("a"))
+
+
+def test_refusal_quotes_no_more_than_anybody_reads() -> None:
+    """A message as long as the request that it quotes would not fit a record beside it."""
+    assert len(refuse(Offset(3), "code", "x" * RECORD_BYTES_MAX).answer.message) == MESSAGE_CHARS_MAX
 
 
 def test_prune_removes_the_oldest_answers_beyond_each_bound() -> None:
