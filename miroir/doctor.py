@@ -16,6 +16,7 @@ from miroir.findings import (
     Finding,
     Level,
     examine_cluster,
+    examine_coordination,
     examine_node,
     examine_settings,
     examine_strays,
@@ -43,10 +44,14 @@ async def examine(settings: Settings) -> list[Finding]:
     admin = KafkaLogAdmin(settings.kafka_config("miroir-doctor"))
     try:
         findings.append(Finding(Level.OK, "kafka", f"{settings.kafka} answers, cluster {await admin.cluster_id()}"))
+        findings += await _examine_permissions(settings, admin)
         topology = await _fold(settings, admin)
         findings += await _examine_topics(settings, admin, topology)
+    except LogUnavailableError as error:
+        return [*findings, _silence_finding(settings, error, await admin.explain_silence())]
     except (LogError, InvalidInputError) as error:
-        return [*findings, _log_finding(settings, error)]
+        cure = "check the permissions of this user: describe and read on miroir.*"
+        return [*findings, Finding(Level.FAULT, "kafka", str(error), cure)]
     finally:
         await admin.close()
     findings += examine_cluster(topology)
@@ -68,6 +73,12 @@ def _files(settings: Settings) -> Iterable[Finding]:
             yield Finding(Level.FAULT, f"setting {name}", f"no file {path}", "correct the path, or its permissions")
 
 
+async def _examine_permissions(settings: Settings, admin: KafkaLogAdmin) -> Iterable[Finding]:
+    may_join = await admin.may_join(settings.kafka_group)
+    may_transact = not settings.kafka_transactions or await admin.may_transact(settings.kafka_transactional_id)
+    return examine_coordination(settings, may_join=may_join, may_transact=may_transact)
+
+
 async def _fold(settings: Settings, admin: KafkaLogAdmin) -> Topology:
     """Return the cluster as it stands in the log; an empty one where its topics are not there yet."""
     if not {CLUSTER, PROGRESS} <= (await admin.describe([CLUSTER, PROGRESS])).keys():
@@ -84,12 +95,9 @@ async def _examine_topics(settings: Settings, admin: KafkaLogAdmin, topology: To
     return [*findings, *examine_strays(topology, await admin.names(INDEX_TOPIC_PREFIXES))]
 
 
-def _log_finding(settings: Settings, error: LogError | InvalidInputError) -> Finding:
-    if isinstance(error, LogUnavailableError):
-        cure = "is it running, and reachable from here? Check kafka, kafka_security_protocol and the SASL settings"
-        return Finding(Level.FAULT, "kafka", f"{settings.kafka}: {error}", cure)
-    cure = "check the permissions of this user: describe and read on miroir.*"
-    return Finding(Level.FAULT, "kafka", str(error), cure)
+def _silence_finding(settings: Settings, error: LogUnavailableError, reason: str) -> Finding:
+    cure = "is it running, and reachable from here? Check kafka, kafka_security_protocol, SASL and certificates"
+    return Finding(Level.FAULT, "kafka", reason or f"{settings.kafka}: {error}", cure)
 
 
 async def _examine_node(settings: Settings, topology: Topology, node: NodeRecord) -> tuple[Finding, ...]:

@@ -25,7 +25,7 @@ from schemas.config import Settings
 from schemas.events import IndexRecord, IndexState, NodeRecord, NodeState
 from schemas.ids import parse_node_index_uid
 from streams.log import TopicFound, TopicSpec
-from streams.topics import docs_topic, own_topics, topic_faults
+from streams.topics import INDEX_TOPIC_PREFIXES, OWN_PREFIX, docs_topic, own_topics, topic_faults
 from streams.topology import Topology
 
 KEY_BYTES_MIN = 16
@@ -72,8 +72,22 @@ def examine_topic(spec: TopicSpec, found: TopicFound | None, settings: Settings)
     if found is None:
         return (_missing_topic(spec, subject, settings),)
     faults = [Finding(Level.FAULT, subject, *_split(fault)) for fault in topic_faults(spec, found)]
-    findings = (*faults, *_durability(subject, found, settings))
+    findings = (*faults, *_permissions(subject, found, settings), *_durability(subject, found, settings))
     return findings or (Finding(Level.OK, subject, _described(found)),)
+
+
+def examine_coordination(settings: Settings, *, may_join: bool, may_transact: bool) -> tuple[Finding, ...]:
+    """Return what can be said of this user's permissions beyond topics; nothing where it has them."""
+    findings = []
+    if not may_join:
+        subject, found = f"group {settings.kafka_group}", "this user may not join it: workers would read nothing"
+        findings.append(Finding(Level.FAULT, subject, found, f"grant READ on the group {settings.kafka_group}"))
+    if settings.kafka_transactions and not may_transact:
+        name = settings.kafka_transactional_id
+        found = "this user may not write as it: no request would be answered"
+        cure = f"grant WRITE and DESCRIBE on the transactional id {name}"
+        findings.append(Finding(Level.FAULT, f"transactional id {name}", found, cure))
+    return tuple(findings)
 
 
 def wanted_topics(topology: Topology) -> tuple[TopicSpec, ...]:
@@ -193,6 +207,23 @@ def _missing_topic(spec: TopicSpec, subject: str, settings: Settings) -> Finding
     if ours and settings.kafka_create_topics:
         return Finding(Level.WARNING, subject, "is not there yet", "a worker makes it when it starts")
     return Finding(Level.FAULT, subject, "is not there", "`miroir topics plan` prints the command that makes it")
+
+
+def _permissions(subject: str, found: TopicFound, settings: Settings) -> Iterator[Finding]:
+    if found.operations is None:
+        return
+    if lacking := [each for each in ("read", "write") if each not in found.operations]:
+        cure = f"grant {' and '.join(lacking).upper()} on it; for all of ours, on topics that begin with `{OWN_PREFIX}`"
+        yield Finding(Level.FAULT, subject, f"this user may not {' or '.join(lacking)} it", cure)
+    if not settings.kafka_create_topics or not found.name.startswith(OWN_PREFIX):
+        return
+    if "create" not in found.operations:
+        text = "this user may not make topics like it, though kafka_create_topics is on"
+        cure = f"grant CREATE on topics that begin with `{OWN_PREFIX}`, or make them beforehand and set it off"
+        yield Finding(Level.FAULT, subject, text, cure)
+    if "delete" not in found.operations and found.name.startswith(INDEX_TOPIC_PREFIXES):
+        cure = f"grant DELETE on topics that begin with `{OWN_PREFIX}`, or delete it by hand"
+        yield Finding(Level.WARNING, subject, "this user may not delete it: it stays when its index goes", cure)
 
 
 def _durability(subject: str, found: TopicFound, settings: Settings) -> Iterator[Finding]:

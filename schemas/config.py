@@ -144,6 +144,11 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_json: bool = Field(default=True, description="Logs as JSON, one object a line; off: text for people.")
 
+    @property
+    def kafka_transactional_id(self) -> str:
+        """The controller's: of all who write under it only the last can."""
+        return f"{self.kafka_group}-controller"
+
     def kafka_config(self, client_id: str) -> KafkaConfig:
         """Return how to reach Kafka, for one client."""
         password = self.kafka_sasl_password

@@ -146,12 +146,21 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class TopicFound:
-    """A topic as the broker describes it; ``configs`` is empty where the broker does not tell."""
+    """A topic as the broker describes it.
+
+    Attributes:
+        name: its name.
+        partitions: how many it has.
+        replication: copies of the partition that has fewest.
+        configs: Kafka's own keys and texts; empty where the broker does not tell.
+        operations: what this user may do with it, of those that we need; None where the broker does not tell.
+    """
 
     name: str
     partitions: int
     replication: int
     configs: Mapping[str, str]
+    operations: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

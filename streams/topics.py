@@ -30,6 +30,9 @@ _DOCS: Mapping[str, str] = {
 }
 
 
+OWN_PREFIX = "miroir."
+"""How the names of all topics begin that we make: what permissions are granted on."""
+
 INDEX_TOPIC_PREFIXES = ("miroir.docs.", "miroir.gen.")
 """How the names begin that we give to topics of indexes."""
 

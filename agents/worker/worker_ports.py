@@ -136,7 +136,7 @@ def kafka_ports(settings: Settings) -> WorkerPorts:
         log=KafkaLogWriter(kafka),
         reader=lambda: KafkaLogReader(kafka, fetch_bytes_max=REPLAY_FETCH_BYTES_MAX),
         admin=lambda: KafkaLogAdmin(kafka),
-        transactions=lambda: KafkaTransactions(kafka, f"{settings.kafka_group}-controller"),
+        transactions=lambda: KafkaTransactions(kafka, settings.kafka_transactional_id),
         stream=lambda owner: FaustStream(make_app(settings.kafka_group, config=kafka, owner=owner)),
         node_admin=lambda node: HttpNodeAdmin(node.id, node.url, secret),
         node_writer=lambda node, key: HttpNodeWriter(node.id, node.url, key, timeout_s=settings.node_timeout_s),

@@ -10,7 +10,18 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import NoError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.client import CoordinationType
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    TransactionalIdAuthorizationFailed,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from schemas.kafka import KafkaConfig
 from streams.kafka.connection import client_arguments, to_log_error, translated
@@ -29,10 +40,10 @@ class KafkaLogAdmin:
     async def describe(self, names: Sequence[str]) -> Mapping[str, TopicFound]:
         """Return those that exist; see ``LogAdmin``."""
         with translated("describe topics"):
-            metadata = await self._metadata(names)
+            metadata = await self._metadata(names, operations=True)
             configs = await self._configs(list(metadata.topics))
         return {
-            name: TopicFound(name, topic.partitions, topic.replication, configs.get(name, {}))
+            name: TopicFound(name, topic.partitions, topic.replication, configs.get(name, {}), topic.operations)
             for name, topic in metadata.topics.items()
         }
 
@@ -63,6 +74,43 @@ class KafkaLogAdmin:
         """
         with translated("ask for the cluster's id"):
             return (await self._metadata(())).cluster_id
+
+    async def may_join(self, group: str) -> bool:
+        """Return whether this user may look for the group's coordinator, which whoever may read as it may do.
+
+        Raises:
+            LogUnavailableError: no broker answers.
+        """
+        return await self._may_look_up(CoordinationType.GROUP, group)
+
+    async def may_transact(self, transactional_id: str) -> bool:
+        """Return whether this user may look for the coordinator of the transactional id, as whoever may write as it.
+
+        Raises:
+            LogUnavailableError: no broker answers.
+        """
+        return await self._may_look_up(CoordinationType.TRANSACTION, transactional_id)
+
+    async def _may_look_up(self, kind: CoordinationType, name: str) -> bool:
+        with translated(f"look for the coordinator of {name}"):
+            client = (await self._started())._client  # noqa: SLF001 - the admin client's own asks about groups only
+            try:
+                await client.coordinator_lookup(kind, name)
+            except (GroupAuthorizationFailedError, TransactionalIdAuthorizationFailed):
+                return False
+            except GroupCoordinatorNotAvailableError:
+                # The first question makes Kafka make the topic that it is kept in; it was allowed.
+                return True
+            return True
+
+    async def explain_silence(self) -> str:
+        """Return why brokers cannot be connected to, one by one: the library says only that none can be."""
+        try:
+            arguments = client_arguments(self._config)
+        except OSError as error:
+            return f"certificates: {error}"
+        servers = str(arguments.pop("bootstrap_servers")).split(",")
+        return "; ".join(filter(None, await asyncio.gather(*(_connection_fault(each, arguments) for each in servers))))
 
     async def create(self, specs: Sequence[TopicSpec]) -> None:
         """Create those that do not exist; see ``LogAdmin``."""
@@ -112,10 +160,10 @@ class KafkaLogAdmin:
                 self._client = client
             return self._client
 
-    async def _metadata(self, names: Sequence[str]) -> ClusterMetadata:
+    async def _metadata(self, names: Sequence[str], *, operations: bool = False) -> ClusterMetadata:
         client = await self._started()
         # The admin client has no question that tells ids; its connection does.
-        return await fetch_metadata(client._client, names)  # noqa: SLF001
+        return await fetch_metadata(client._client, names, operations=operations)  # noqa: SLF001
 
     async def _configs(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """Return each topic's configuration; a topic is missing where the broker does not tell."""
@@ -129,6 +177,16 @@ class KafkaLogAdmin:
                 if for_code(code) is NoError:
                     found[name] = _entries(entries)
         return found
+
+
+async def _connection_fault(server: str, arguments: Mapping[str, Any]) -> str:
+    host, _, port = server.rpartition(":")
+    try:
+        connection = await create_conn(host.strip("[]"), int(port), **arguments)
+    except (KafkaError, OSError, TimeoutError) as error:
+        return f"{server}: {type(error).__name__}: {error}"
+    connection.close()
+    return ""
 
 
 def _entries(entries: Sequence[Sequence[Any]]) -> dict[str, str]:

@@ -25,6 +25,9 @@ _UNKNOWN_TOPIC = 3
 
 _NO_ID = UUID(int=0)
 
+_OPERATIONS: Mapping[str, int] = {"read": 3, "write": 4, "create": 5, "delete": 6}
+"""The protocol's numbers for what we do with topics (``AclOperation``): each is a bit of what a user may do."""
+
 
 @dataclass(frozen=True, slots=True)
 class TopicMetadata:
@@ -34,11 +37,13 @@ class TopicMetadata:
         id: the topic's id; empty where the broker is too old to tell (Kafka before 3.1).
         leaders: partition → the broker that leads it, -1 where none does just now.
         replication: copies of the partition that has fewest.
+        operations: what this user may do with it; None where it was not asked for, or the broker does not tell.
     """
 
     id: str
     leaders: Mapping[int, int]
     replication: int
+    operations: frozenset[str] | None
 
     @property
     def partitions(self) -> int:
@@ -131,25 +136,27 @@ class _TopicsRequest(Request[MetadataRequest_v4 | MetadataRequest_v5 | _Metadata
 
     API_KEY = 3
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], *, operations: bool) -> None:
         self._names = names
+        self._operations = operations
 
     # The library's request types are unknown to the type checker.
     def build(self, request_struct_class: Any) -> Any:
         if request_struct_class is _MetadataRequest12:
             topics: list[tuple[UUID, str, dict[int, bytes]]] = [(_NO_ID, name, {}) for name in self._names]
-            return request_struct_class(topics, False, False, {})  # noqa: FBT003 - the library takes fields by position
+            return request_struct_class(topics, False, self._operations, {})  # noqa: FBT003 - fields by position
         return request_struct_class(list(self._names), False)  # noqa: FBT003 - the same
 
 
-async def fetch_metadata(client: AIOKafkaClient, names: Sequence[str]) -> ClusterMetadata:
-    """Return the cluster and those of the topics ``names`` that exist.
+async def fetch_metadata(client: AIOKafkaClient, names: Sequence[str], *, operations: bool = False) -> ClusterMetadata:
+    """Return the cluster and those of the topics ``names`` that exist; with ``operations`` what may be done with them.
 
     Raises:
         aiokafka.errors.KafkaError: no broker answers, or a topic may not be looked at.
     """
     # The second connection: on the first the question would wait behind a fetch that the broker holds open.
-    answer = await client.send(client.get_random_node(), _TopicsRequest(names), group=ConnectionGroup.COORDINATION)
+    request = _TopicsRequest(names, operations=operations)
+    answer = await client.send(client.get_random_node(), request, group=ConnectionGroup.COORDINATION)
     found = answer.to_object()
     topics: dict[str, TopicMetadata] = {}
     for topic in found["topics"]:
@@ -162,8 +169,14 @@ async def fetch_metadata(client: AIOKafkaClient, names: Sequence[str]) -> Cluste
             id=str(topic["topic_id"]) if "topic_id" in topic else "",
             leaders={partition["partition"]: partition["leader"] for partition in topic["partitions"]},
             replication=min((len(partition["replicas"]) for partition in topic["partitions"]), default=0),
+            operations=_allowed(topic.get("authorized_operations", 0)),
         )
     return ClusterMetadata(cluster_id=found["cluster_id"] or "", brokers=len(found["brokers"]), topics=topics)
+
+
+def _allowed(bits: int) -> frozenset[str] | None:
+    """Return the operations of a bit field; one that is not told is negative, or zero with the embedded broker."""
+    return frozenset(name for name, bit in _OPERATIONS.items() if bits >> bit & 1) if bits > 0 else None
 
 
 def require_topics(metadata: ClusterMetadata, names: Sequence[str]) -> None:

@@ -38,6 +38,7 @@ KNOWN_DIFFERENCES = {
     "DeleteRecords": ("deletes", "hangs up"),
     "a compacted topic": ("compacted", "kept whole"),
     "a topic's configuration": ("all of it", "what was given"),
+    "what a user may do with a topic": ("create, delete, read, write", "nothing"),
 }
 """Nothing of ours may rest on the embedded column; each entry is asserted for both brokers by a test below."""
 
@@ -276,6 +277,19 @@ async def test_describe_tells_the_configuration_as_known(log: Log) -> None:
     assert configs["cleanup.policy"] == "compact"
     found = "all of it" if "max.message.bytes" in configs else "what was given"
     assert found == log.expected("a topic's configuration")
+
+
+async def test_describe_tells_what_may_be_done_as_known(log: Log) -> None:
+    """A Kafka without permissions allows everything; where a broker does not tell, nobody is blamed."""
+    topic = await log.topic()
+
+    allowed = (await log.admin.describe([topic]))[topic].operations
+
+    told = "nothing" if allowed is None else ", ".join(sorted(allowed))
+    assert told == log.expected("what a user may do with a topic")
+    assert await log.admin.may_join("a-group")
+    if log.name == "real":
+        assert await log.admin.may_transact("a-transactional-id")
 
 
 async def test_create_of_an_existing_topic_leaves_it(log: Log) -> None:

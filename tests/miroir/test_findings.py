@@ -10,6 +10,7 @@ from miroir.findings import (
     Finding,
     Level,
     examine_cluster,
+    examine_coordination,
     examine_node,
     examine_settings,
     examine_strays,
@@ -122,6 +123,47 @@ def test_unfit_topic_is_described_with_a_cure(found: TopicFound, words: str, lev
     assert finding.level is level
     assert words in finding.found
     assert finding.cure
+
+
+ALLOWED = frozenset({"read", "write", "create", "delete"})
+"""What a user may do who may do everything that we need."""
+
+
+@pytest.mark.parametrize(
+    ("lacking", "created", "words", "level"),
+    [
+        ("", "true", "", None),
+        ("read", "true", "may not read", Level.FAULT),
+        ("write", "false", "may not write", Level.FAULT),
+        ("create", "true", "may not make topics", Level.FAULT),
+        ("create", "false", "", None),
+        ("delete", "true", "may not delete it", Level.WARNING),
+        ("delete", "false", "", None),
+    ],
+)
+def test_permission_that_is_missing_is_named_where_it_is_needed(
+    lacking: str, created: str, words: str, level: Level | None
+) -> None:
+    """Nobody needs to make or delete topics who is told not to."""
+    found = replace(found_topic(), operations=ALLOWED - {lacking})
+
+    (finding,) = examine_topic(docs_topic(found.name, 3), found, settings_of(kafka_create_topics=created))
+
+    assert finding.level is (level or Level.OK)
+    assert words in finding.found
+    assert bool(finding.cure) == bool(level)
+
+
+def test_permissions_beyond_topics_are_named() -> None:
+    """Without them workers read nothing, and no request is answered; transactions count where they are on."""
+    plain = settings_of(kafka_transactions="false")
+
+    lacking = examine_coordination(settings_of(), may_join=False, may_transact=False)
+
+    assert [each.subject for each in lacking] == ["group miroir", "transactional id miroir-controller"]
+    assert {each.level for each in lacking} == {Level.FAULT}
+    assert examine_coordination(settings_of(), may_join=True, may_transact=True) == ()
+    assert examine_coordination(plain, may_join=True, may_transact=False) == ()
 
 
 @pytest.mark.parametrize(
