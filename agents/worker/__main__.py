@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
 
 from agents.worker.app import Worker
 from agents.worker.watch import start_watch
@@ -45,12 +46,27 @@ def main() -> int:
     """Run; return the exit code."""
     try:
         settings = read_settings(os.environ)
-        set_up_logging(settings.log_level, as_json=settings.log_json)
-        asyncio.run(serve(settings))
     except MiroirError as error:
         sys.stderr.write(f"miroir worker: {error}\n")
         return 1
-    return 0
+    set_up_logging(settings.log_level, as_json=settings.log_json)
+    failed = False
+    try:
+        asyncio.run(serve(settings))
+    except* MiroirError as group:
+        failed = True
+        for reason in _reasons(group):
+            _log.error("the worker cannot go on", extra={"reason": reason})
+    return int(failed)
+
+
+def _reasons(error: BaseException) -> Iterator[str]:
+    """Yield what each of the errors says, however deep it stands in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _reasons(inner)
+    else:
+        yield str(error)
 
 
 if __name__ == "__main__":

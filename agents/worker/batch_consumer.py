@@ -14,12 +14,14 @@ Faust compares only grow, and ``deliver`` alone tells, by the number of the seek
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Protocol
 
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode import Service
 
 from agents.worker.batch_thread import BatchThread, Fetched, Problem
 from schemas.errors import LogError, LogUnavailableError
@@ -32,8 +34,14 @@ START_MARGIN_S = 0.5
 stopped: this and every later assignment would be left unread in silence.
 """
 
+GROUP_S = 2.0
+"""How often it is looked at whether the group lets this worker in; a refusal is said, and tried again, as often."""
+
 BatchHandler = Callable[[LogBatch], Awaitable[None]]
 """What an agent does with a batch. Must not wait for anything slow; an exception ends the worker."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class PartitionOwner(Protocol):
@@ -102,6 +110,17 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # the library ships
         self._expected.pop(problem.partition, None)
         self.pause_partitions([TP(*problem.partition)])
         await self.app.owner.stopped(problem.partition, problem.error)
+
+    @Service.task  # type: ignore[untyped-decorator]  # the library ships no types
+    async def _watch_group(self) -> None:
+        """Say what keeps this worker out of its group: the client tells only whoever asks it for records.
+
+        And it waits until it has told: without partitions nobody asks, and the worker would do nothing, in silence.
+        """
+        while not self.should_stop:
+            await self.sleep(GROUP_S)
+            if not self.should_stop and (fault := await self._thread.group_fault()) is not None:
+                _log.error("the consumer group does not let this worker in", extra={"reason": str(fault)})
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Drop everything fetched so far, and tell the owner."""

@@ -99,6 +99,28 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # the l
     async def _unsubscribe(self) -> None:
         self._ensure_consumer().unsubscribe()
 
+    async def group_fault(self) -> LogError | None:
+        """Return what keeps the client out of its group, from any event loop, and let it try again.
+
+        Raises:
+            LogError: it does not try any more.
+        """
+        found: LogError | None = await self.call_thread(self._group_fault)
+        return found
+
+    async def _group_fault(self) -> LogError | None:
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        if coordinator is None:
+            return None
+        try:
+            coordinator.check_errors()
+        except KafkaError as error:
+            fault = to_log_error(error, "join the consumer group")
+            if coordinator._coordination_task.done():  # noqa: SLF001 - no public name
+                raise fault from error
+            return fault
+        return None
+
     async def seek_all(self, positions: Mapping[TopicPartition, Position], seek: int) -> list[Problem]:
         """Move there, from any event loop; return the partitions that do not hold their position."""
         found: list[Problem] = await self.call_thread(self._seek_all, positions, seek)
