@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from miroir.ports import free_port
@@ -85,10 +86,13 @@ class RealKafka:
         directory: where its data and its output go.
     """
 
+    format_arguments: Sequence[str] = ()
+    """More of them for the tool that formats its disk."""
+
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.port = free_port()
-        self._controller_port = free_port()
+        self.controller_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -118,7 +122,10 @@ class RealKafka:
                 command = _java(classpath, "kafka.tools.StorageTool")
                 cluster_id = "bWlyb2lyLXRlc3RzLWthZg"
                 subprocess.run(
-                    [*command, "format", "-t", cluster_id, "-c", str(properties)], stdout=log, stderr=log, check=True
+                    [*command, "format", "-t", cluster_id, "-c", str(properties), *self.format_arguments],
+                    stdout=log,
+                    stderr=log,
+                    check=True,
                 )
             self._process = subprocess.Popen(
                 [*_java(classpath, "kafka.Kafka"), str(properties)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -145,8 +152,11 @@ class RealKafka:
 
     def _prepare(self, properties: Path) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        text = _PROPERTIES.format(port=self.port, controller_port=self._controller_port, data=self.directory)
-        properties.write_text(text)
+        properties.write_text(self.properties())
+
+    def properties(self) -> str:
+        """Return its configuration, in Java's form."""
+        return _PROPERTIES.format(port=self.port, controller_port=self.controller_port, data=self.directory)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
