@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from query.body import read_count, read_flag, read_strings, unknown_field, wrong_type
+from query.counts import parse_count
 from query.documents import invalid_id
 from schemas.document_ids import parse_id
 from schemas.errors import InvalidDocumentError, InvalidRequestError
@@ -143,9 +144,8 @@ def _checked_ids(values: Sequence[object]) -> tuple[str, ...]:
 
 
 def _count(name: str, text: str) -> int:
-    digits = text.removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        return int(digits)
+    if (count := parse_count(text.removeprefix("+"))) is not None:
+        return count
     message = f"Invalid value in parameter `{name}`: could not parse `{text}` as a positive integer"
     raise InvalidRequestError(f"invalid_document_{name}", message)
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from query.body import expected_one_of
+from query.counts import parse_count
 from query.locales import LOCALES
 from query.search import (
     FIELDS,
@@ -70,9 +71,8 @@ def _parse_text(text: object, _code: str, _name: str) -> object:
 
 
 def _parse_count(text: object, code: str, name: str) -> int:
-    digits = str(text).removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        return int(digits)
+    if (count := parse_count(str(text).removeprefix("+"))) is not None:
+        return count
     message = f"Invalid value in parameter `{name}`: could not parse `{text}` as a positive integer"
     raise InvalidSearchError(code, message)
 

@@ -108,7 +108,8 @@ def user_filter(condition: object) -> object:
     """Return the user's filter, or None where it is one of the forms that filter nothing."""
     if isinstance(condition, str):
         return condition if condition.strip() else None
-    return condition or None
+    # What is neither text nor a list is no filter at all, and refused as one, also where it is false or zero.
+    return None if condition == [] else condition
 
 
 def with_shards(condition: object, shards: Iterable[ShardId]) -> list[Any]:

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from query.counts import parse_count
 from query.task_book import Task
 from query.task_status import TaskStatus
-from schemas.errors import InvalidRequestError
+from schemas.errors import InvalidInputError, InvalidRequestError
+from schemas.ids import INDEX_UID_BYTES_MAX, parse_index_uid
 
 LIMIT_DEFAULT = 20
 
@@ -79,7 +81,7 @@ def parse_task_filter(parameters: Mapping[str, str]) -> TaskFilter:
         uids=_set(parameters, "uids", _parse_uid),
         statuses=_set(parameters, "statuses", _parse_status),
         types=_set(parameters, "types", _parse_type),
-        indexes=_set(parameters, "indexUids", lambda text: text),
+        indexes=_set(parameters, "indexUids", _parse_index),
         limit=LIMIT_DEFAULT if (limit := _count(parameters, "limit", "invalid_task_limit")) is None else limit,
         start=_count(parameters, "from", "invalid_task_from"),
         reverse=_flag(parameters, "reverse", "invalid_task_reverse"),
@@ -109,10 +111,22 @@ def _set(parameters: Mapping[str, str], name: str, parse: Callable[[str], T]) ->
 
 
 def _parse_uid(text: str) -> int:
-    if text.isascii() and text.isdigit():
-        return int(text)
+    if (uid := parse_count(text)) is not None:
+        return uid
     message = f"Invalid value in parameter `uids`: could not parse `{text}` as a positive integer"
     raise InvalidRequestError("invalid_task_uids", message)
+
+
+def _parse_index(text: str) -> str:
+    try:
+        return parse_index_uid(text)
+    except InvalidInputError:
+        message = (
+            f"Invalid value in parameter `indexUids`: `{text}` is not a valid index uid. Index uid can be an integer or"
+            " a string containing only alphanumeric characters, hyphens (-) and underscores (_),"
+            f" and can not be more than {INDEX_UID_BYTES_MAX} bytes."
+        )
+        raise InvalidRequestError("invalid_index_uid", message) from None
 
 
 def _parse_status(text: str) -> str:
@@ -136,8 +150,8 @@ def _count(parameters: Mapping[str, str], name: str, code: str) -> int | None:
     text = parameters.get(name)
     if text is None:
         return None
-    if text.isascii() and text.isdigit():
-        return int(text)
+    if (count := parse_count(text)) is not None:
+        return count
     message = f"Invalid value in parameter `{name}`: could not parse `{text}` as a positive integer"
     raise InvalidRequestError(code, message)
 

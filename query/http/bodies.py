@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 
 from query.body import expected_one_of, wrong_type
+from query.counts import parse_count
 from schemas.compressed_bodies import decompress, incomplete, too_large
 from schemas.errors import InvalidRequestError
 from schemas.malformed import explain_malformed
@@ -110,7 +111,7 @@ def read_count(parameters: Mapping[str, str], name: str, default: int, code: str
     text = parameters.get(name)
     if text is None:
         return default
-    if text.isascii() and text.isdigit():
-        return int(text)
+    if (count := parse_count(text)) is not None:
+        return count
     message = f"Invalid value in parameter `{name}`: could not parse `{text}` as a positive integer"
     raise InvalidRequestError(code, message)

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from query.counts import parse_count
 from query.http.bodies import json_response, read_body, read_count, read_parameters
 from query.http.clock import now_ms
 from query.http.service import Service, service_of
@@ -78,13 +79,14 @@ async def post_request(request: web.Request) -> web.Response:
 async def get_answer(request: web.Request) -> web.Response:
     """Answer ``GET /_miroir/requests/{offset}``: what became of a request, if the answer is still kept."""
     text = request.match_info["offset"]
-    if not (text.isascii() and text.isdigit()):
+    offset = parse_count(text)
+    if offset is None:
         raise InvalidRequestError("bad_request", f"expected the offset of a request, found `{text}`")
     views = service_of(request).views
-    answer = next((found for found in views.topology.answers() if found.offset == int(text)), None)
-    body = {"offset": int(text), "accepted": None, "code": "", "message": ""}
+    answer = next((found for found in views.topology.answers() if found.offset == offset), None)
+    body = {"offset": offset, "accepted": None, "code": "", "message": ""}
     if answer is None:
-        return json_response(body | {"decided": int(text) < views.topology.requests_cursor})
+        return json_response(body | {"decided": offset < views.topology.requests_cursor})
     found = {"accepted": answer.accepted, "code": answer.code, "message": answer.message, "decided": True}
     return json_response(body | found)
 

@@ -5,6 +5,7 @@ Who calls it: the application. It must not know: how a status is derived.
 
 from aiohttp import web
 
+from query.counts import parse_count
 from query.http.bodies import json_response, read_parameters
 from query.http.errors import not_supported
 from query.http.service import Service, service_of
@@ -24,11 +25,12 @@ NEW_TASKS_MAX = 1_000
 async def get_task(request: web.Request) -> web.Response:
     """Answer ``GET /tasks/{uid}``."""
     text = request.match_info["task"]
-    if not (text.isascii() and text.isdigit()):
+    number = parse_count(text)
+    if number is None:
         message = f"Task uid `{text}` is invalid. It should only contain numeric characters."
         raise InvalidRequestError("invalid_task_uids", message)
     service = service_of(request)
-    uid = TaskUid(int(text))
+    uid = TaskUid(number)
     _require_folded(service)
     if 0 <= uid - service.views.position(TASKS) < NEW_TASKS_MAX:
         await service.views.wait_for(

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from query.counts import parse_count
 from query.http.bodies import json_response, read_body, read_parameters
 from query.http.service import Service, service_of
 from schemas.errors import InvalidRequestError, NotFoundError
@@ -151,11 +152,12 @@ def _copies(copies: Iterable[Copy]) -> list[dict[str, Any]]:
 
 
 def _shard(index: IndexRecord, text: str) -> ShardId:
-    if not (text.isascii() and text.isdigit()):
+    shard = parse_count(text)
+    if shard is None:
         raise InvalidRequestError("bad_request", f"shard: expected a number, found `{text}`")
-    if int(text) >= index.shards:
+    if shard >= index.shards:
         raise NotFoundError("shard", text)
-    return ShardId(int(text))
+    return ShardId(shard)
 
 
 ROUTES = (

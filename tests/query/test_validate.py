@@ -84,6 +84,14 @@ REFUSED = {
         SearchRequest(facets=("title",), filter=5),
         "Invalid syntax for the filter parameter: `expected String, Array, found: 5`.",
     ),
+    "filter that is false": (
+        SearchRequest(filter=False),
+        "Invalid syntax for the filter parameter: `expected String, Array, found: false`.",
+    ),
+    "filter that is zero": (
+        SearchRequest(filter=0),
+        "Invalid syntax for the filter parameter: `expected String, Array, found: 0`.",
+    ),
     "embedder": (SearchRequest(q="a", hybrid=Hybrid("e")), "Cannot find embedder with name `e`."),
     "vector of another length": (
         SearchRequest(hybrid=Hybrid("own"), vector=(1.0, 2.0, 3.0)),
