@@ -51,6 +51,9 @@ class IndexReader(Protocol):
     def words_from(self, prefix: str, *, exact: bool) -> Sequence[str]:
         """Return the words that start with ``prefix``, in code point order."""
 
+    def known_words(self, words: Sequence[str]) -> Sequence[str]:
+        """Return those of some words that typos may reach, rising."""
+
     def prefix_documents(self, prefix: str) -> int:
         """Return the documents that hold any longer word with this prefix."""
 

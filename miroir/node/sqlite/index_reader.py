@@ -30,6 +30,9 @@ OCCURRENCES_MAX = 200_000
 DOCUMENTS_MAX = 20_000
 """Parsed documents kept; about 1 KB each."""
 
+_WORD_BATCH = 500
+"""Words asked for in one statement."""
+
 _OPEN_INDEXES_MAX = 64
 """Indexes whose caches are kept at once."""
 
@@ -218,6 +221,16 @@ class SqliteIndexReader:
             )
             known = self._sections[key] = [row[0] for row in rows]
         return known
+
+    def known_words(self, words: Sequence[str]) -> list[str]:
+        """Return those of some words that typos may reach, rising."""
+        found: set[str] = set()
+        for start in range(0, len(words), _WORD_BATCH):
+            part = words[start : start + _WORD_BATCH]
+            marks = ",".join("?" * len(part))
+            rows = self._db.execute(f"SELECT word FROM {self._words} WHERE exact = 0 AND word IN ({marks})", part)  # noqa: S608 - own names
+            found.update(row[0] for row in rows)
+        return sorted(found)
 
     def prefix_documents(self, prefix: str) -> int:
         """Return the documents that hold any longer word with this prefix."""

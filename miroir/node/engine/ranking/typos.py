@@ -36,49 +36,88 @@ def find_typos(word: str, *, budget: int, is_prefix: bool, reader: IndexReader) 
 
 
 def _find(word: str, budget: int, reader: IndexReader, *, is_prefix: bool) -> TypoWords:
-    one: list[str] = []
-    two: list[str] = []
-    for candidate, distance in within(word, reader.words_from(word[0], exact=False), budget, is_prefix=is_prefix):
-        if distance == 1:
-            one.append(candidate)
-        elif distance == _TWO:
-            two.append(candidate)
+    words = reader.words_from(word[0], exact=False)
+    key = ("text of words", word[0])
+    if key not in reader.memo:
+        reader.memo[key] = join_words(words)
+    near = within(word, words, reader.memo[key], budget, is_prefix=is_prefix)
+    one = [candidate for candidate, distance in near if distance == 1]
+    two = [candidate for candidate, distance in near if distance == _TWO]
     if budget == _TWO:
         two = sorted({*two, *_other_first_letter(word, reader, is_prefix=is_prefix)})
     return TypoWords(tuple(one[:ONE_TYPO_MAX]), tuple(two[:TWO_TYPOS_MAX]))
 
 
-def _other_first_letter(word: str, reader: IndexReader, *, is_prefix: bool) -> Iterator[str]:
-    """Yield words one edit away whose first letter is another: these cost two typos."""
+def _other_first_letter(word: str, reader: IndexReader, *, is_prefix: bool) -> Sequence[str]:
+    """Return words one edit away whose first letter is another: these cost two typos."""
     stems = {word[1:], word[1:2] + word[:1] + word[2:]}
     for letter in reader.first_letters():
         stems.add(letter + word[1:])
         stems.add(letter + word)
-    for stem in stems:
-        if not stem or stem[0] == word[0]:
-            continue
-        if is_prefix:
-            yield from reader.words_from(stem, exact=False)
-        elif reader.word(stem, exact=False):
-            yield stem
+    others = [stem for stem in stems if stem and stem[0] != word[0]]
+    if not is_prefix:
+        return reader.known_words(others)
+    return [found for stem in others for found in reader.words_from(stem, exact=False)]
 
+
+_TAIL_LETTERS = 4
+"""Few words hold the same four letters; more of them would leave more beginnings to follow."""
+
+_BETWEEN = "\0"
+"""Stands in no word: it ends a sentence."""
 
 _Row = tuple[int, int, int]
 """What of the typed word a candidate's first letters may stand for with no typo, at most one, at most two: bit ``j`` is
 set where they may be its first ``j`` letters."""
 
 
-def within(word: str, words: Sequence[str], limit: int, *, is_prefix: bool) -> Iterator[tuple[str, int]]:
-    """Yield the words at most ``limit`` typos away, with their distance, in order.
+def join_words(words: Sequence[str]) -> str:
+    """Return words as one text, which is searched faster than each of them."""
+    return _BETWEEN.join(("", *words, ""))
 
-    A row of the distance table is kept as bits (Wu and Manber, 1992): a letter costs a few integer operations, however
-    long the word is.
+
+def within(word: str, words: Sequence[str], text: str, limit: int, *, is_prefix: bool) -> list[tuple[str, int]]:
+    """Return the words at most ``limit`` typos away, with their distance, in order.
+
+    Either all of these typos stand before the typed word's last letters, and a candidate holds those as they are; or
+    fewer do, and there are few beginnings to follow.
 
     Args:
         word: what was typed.
         words: candidates, rising; neighbours share prefixes, so that rows of the distance table are shared too.
+        text: the candidates, joined.
         limit: 1 or 2.
         is_prefix: measure against the best prefix of each candidate.
+    """
+    tail = len(word) - max(min(_TAIL_LETTERS, len(word) // 2), 1)
+    found = dict(_walk(word, _holding(word[tail:], text), limit, 0, is_prefix=is_prefix))
+    if limit == 1:
+        # The one typo comes later; neighbours in the other order may reach one letter back.
+        start = word[: max(tail - 1, 0)]
+        low = bisect_left(words, start)
+        words = words[low : bisect_left(words, start + "\U0010ffff", low)]
+    found.update(_walk(word, words, limit, tail + 1, is_prefix=is_prefix))
+    return sorted(found.items())
+
+
+def _holding(part: str, text: str) -> list[str]:
+    """Return the words of a text that hold ``part``, in order."""
+    found = []
+    place = text.find(part)
+    while place >= 0:
+        end = text.index(_BETWEEN, place)
+        found.append(text[text.rindex(_BETWEEN, 0, place) + 1 : end])
+        place = text.find(part, end)
+    return found
+
+
+def _walk(word: str, words: Sequence[str], limit: int, beyond: int, *, is_prefix: bool) -> Iterator[tuple[str, int]]:
+    """Yield words within ``limit`` typos, with their distance, in order.
+
+    All where the last of so many typos stands beyond that many letters of the typed word, and perhaps others.
+
+    A row of the distance table is kept as bits (Wu and Manber, 1992): a letter costs a few integer operations, however
+    long the word is.
     """
     places: dict[str, int] = {}
     for place, letter in enumerate(word):
@@ -89,8 +128,8 @@ def within(word: str, words: Sequence[str], limit: int, *, is_prefix: bool) -> I
     place = 0
     while place < len(words):
         candidate = words[place]
-        del rows[_common(previous, candidate, len(rows) - 1) + 1 :]
-        is_alive = _follow(candidate, rows, places, whole, limit)
+        del rows[_common(previous, candidate, min(len(rows) - 1, len(previous))) + 1 :]
+        is_alive = _follow(candidate, rows, places, whole, limit, beyond)
         previous = candidate
         place += 1
         if is_prefix:
@@ -116,7 +155,7 @@ def _leap(words: Sequence[str], end: str, place: int) -> int:
 _FAR = 3
 
 
-def _follow(candidate: str, rows: list[_Row], places: Mapping[str, int], whole: int, limit: int) -> bool:
+def _follow(candidate: str, rows: list[_Row], places: Mapping[str, int], whole: int, limit: int, beyond: int) -> bool:
     """Add a row for each further letter; tell whether the last may still come near."""
     depth = len(rows) - 1
     none, one, two = rows[-1]
@@ -138,7 +177,8 @@ def _follow(candidate: str, rows: list[_Row], places: Mapping[str, int], whole: 
         swapped_none, swapped_one = none, one
         none, one, two, before = next_none, next_one, next_two, own
         rows.append((none, one, two))
-        if not (two if limit == _TWO else one):
+        fewer, most = (one, two) if limit == _TWO else (none, one)
+        if not (fewer or most >> beyond):
             return False
     return True
 
@@ -149,7 +189,7 @@ def _distance(row: _Row, whole: int) -> int:
 
 
 def _common(left: str, right: str, limit: int) -> int:
-    for depth, (own, other) in enumerate(zip(left, right, strict=False)):
-        if own != other or depth == limit:
-            return depth
-    return min(len(left), len(right), limit)
+    """Return with how many letters both begin, at most ``limit``; most often nearly as many."""
+    while not right.startswith(left[:limit]):
+        limit -= 1
+    return limit
