@@ -54,11 +54,8 @@ class IndexReader(Protocol):
     def known_words(self, words: Sequence[str]) -> Sequence[str]:
         """Return those of some words that typos may reach, rising."""
 
-    def prefix_documents(self, prefix: str) -> int:
-        """Return the documents that hold any longer word with this prefix."""
-
-    def prefix_occurrences(self, prefix: str) -> "array[int]":
-        """Return the occurrences of all longer words with this prefix, rising."""
+    def prefix_occurrences(self, prefix: str, *, with_itself: bool) -> "array[int]":
+        """Return the occurrences of all longer words with this prefix, and of itself where asked for, rising."""
 
     def first_letters(self) -> Sequence[str]:
         """Return every first character of a word that typos may reach."""

@@ -232,24 +232,16 @@ class SqliteIndexReader:
             found.update(row[0] for row in rows)
         return sorted(found)
 
-    def prefix_documents(self, prefix: str) -> int:
-        """Return the documents that hold any longer word with this prefix."""
-        return join_chunks(
-            self._db.execute(
-                f"SELECT chunk, numbers FROM {self._words} WHERE exact IN (0, 1) AND word > ? AND word < ?",  # noqa: S608 - own names
-                (prefix, prefix + "\U0010ffff"),
-            )
-        )
-
-    def prefix_occurrences(self, prefix: str) -> "array[int]":
-        """Return the occurrences of all longer words with this prefix, rising."""
-        found = array("Q")
-        for row in self._db.execute(
-            f"SELECT occurrences FROM {self._words} WHERE exact IN (0, 1) AND word > ? AND word < ?",  # noqa: S608 - own names
+    def prefix_occurrences(self, prefix: str, *, with_itself: bool) -> "array[int]":
+        """Return the occurrences of all longer words with this prefix, and of itself where asked for, rising."""
+        comparison = ">=" if with_itself else ">"
+        rows = self._db.execute(
+            f"SELECT occurrences FROM {self._words} WHERE exact IN (0, 1) AND word {comparison} ? AND word < ?",  # noqa: S608 - own names
             (prefix, prefix + "\U0010ffff"),
-        ):
-            found.frombytes(row[0])
-        return array("Q", sorted(found))
+        )
+        places = array("Q", b"".join([row[0] for row in rows])).tolist()
+        places.sort()
+        return array("Q", places)
 
     def first_letters(self) -> list[str]:
         """Return every first character of a word that typos may reach, rising."""

@@ -8,7 +8,8 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import compress
+from itertools import chain, compress, islice
+from operator import eq
 from typing import Any
 
 from miroir.node.engine import bitmaps
@@ -110,23 +111,33 @@ class Context:
         found.sort()
         return array("Q", found)
 
-    def prefix_documents(self, prefix: str) -> int:
-        """Return the documents that hold a longer word with this prefix in a searched attribute."""
-        if self._fields is not None:
-            fields = self._fields
-            places = self.prefix_occurrences(prefix)
+    def prefix_documents(self, prefix: str, *, with_itself: bool) -> int:
+        """Return the documents that hold a word with this prefix in a searched attribute."""
+        fields = self._fields
+
+        def make() -> int:
+            places = self.prefix_occurrences(prefix, with_itself=with_itself)
+            if fields is None:
+                return bitmaps.from_numbers(numbers_of(places))
             return bitmaps.from_numbers({number_of(place) for place in places if field_of(place) in fields})
-        found: int = self._remember(("prefix documents", prefix), lambda: self.reader.prefix_documents(prefix))
+
+        found: int = self._remember(("prefix documents", fields, prefix, with_itself), make)
         return found
 
-    def prefix_occurrences(self, prefix: str) -> "array[int]":
-        """Return the occurrences of all longer words with this prefix, rising; meant for popular prefixes."""
-        memo: dict[str, array[int]] = self._remember("prefix occurrences", dict)
-        if prefix not in memo:
+    def prefix_occurrences(self, prefix: str, *, with_itself: bool) -> "array[int]":
+        """Return the occurrences of all words with this prefix, rising; meant for popular prefixes.
+
+        Args:
+            prefix: their first letters.
+            with_itself: also those of the prefix as a word.
+        """
+        memo: dict[tuple[str, bool], array[int]] = self._remember("prefix occurrences", dict)
+        key = (prefix, with_itself)
+        if key not in memo:
             if len(memo) >= _PREFIXES_MAX:
                 memo.clear()
-            memo[prefix] = self.reader.prefix_occurrences(prefix)
-        return memo[prefix]
+            memo[key] = self.reader.prefix_occurrences(prefix, with_itself=with_itself)
+        return memo[key]
 
     def restrict(self, occurrences: "array[int]", universe: int) -> "array[int]":
         """Return the occurrences that lie in the documents of ``universe``, rising."""
@@ -150,14 +161,25 @@ class Context:
         """Return the occurrences of words in the documents of ``universe``, rising."""
         return self.restrict(self.merged(words), universe)
 
-    def pair(self, left: str, right: str) -> tuple[int, int, int]:
-        """Return the documents where ``left`` stands 1, 2, 3 before ``right``; a document may be in several."""
-        found: tuple[int, int, int] = self._remember(("pair", left, right), lambda: self._pair(left, right))
+    def ahead(self, left: str, right: str, distance: int) -> int:
+        """Return the documents where ``left`` stands exactly so far before ``right``."""
+        found: int = self._remember(("ahead", left, right, distance), lambda: self._ahead(left, right, distance))
         return found
 
-    def _pair(self, left: str, right: str) -> tuple[int, int, int]:
+    def _ahead(self, left: str, right: str, distance: int) -> int:
         universe = self.documents_anywhere(left) & self.documents_anywhere(right)
-        return self.near(self.occurrences(left), self.occurrences(right), universe)
+        if not universe:
+            return 0
+        places, others, step = self.occurrences(left), self.occurrences(right), distance
+        if len(places) > len(others):
+            places, others, step = others, places, -distance
+        if len(others) > _SLICE_GAIN * len(places):
+            wanted = map(step.__add__, self.restrict(places, universe))
+            return bitmaps.from_numbers({place >> _NUMBER_SHIFT for place in wanted if _holds(others, place)})
+        # Two rising runs are merged by a sort faster than one of them becomes a set.
+        both = sorted(chain(map(step.__add__, places), others))
+        same = compress(both, map(eq, both, islice(both, 1, None)))
+        return bitmaps.from_numbers({place >> _NUMBER_SHIFT for place in same})
 
     def documents_anywhere(self, word: str) -> int:
         """Return the documents that hold a word in any attribute."""
@@ -207,11 +229,10 @@ class Context:
                 continue
             following = words[place + 1] if place + 1 < len(words) else None
             if following is not None:
-                found &= self.pair(left, following)[0]
+                found &= self.ahead(left, following, 1)
             after = words[place + 2] if place + 2 < len(words) else None
             if after is not None and found:
-                near = self.pair(left, after)
-                found &= near[0] | near[1]
+                found &= self.ahead(left, after, 1) | self.ahead(left, after, 2)
             if not found:
                 return 0
         return found
@@ -223,6 +244,11 @@ class Context:
             own = {place >> _FIELD_SHIFT for place in self.places([word], universe)}
             common = own if common is None else common & own
         return bitmaps.from_numbers({place >> _FIELD_SHIFT for place in common or ()})
+
+
+def _holds(occurrences: "array[int]", place: int) -> bool:
+    at = bisect_left(occurrences, place)
+    return at < len(occurrences) and occurrences[at] == place
 
 
 def _near_by_bisection(places: "array[int]", others: "array[int]", sign: int) -> tuple[int, int, int]:

@@ -152,7 +152,7 @@ class Term:
             left, right = self.word[:cut], self.word[cut:]
             if not (self._context.exists(left) and self._context.exists(right)):
                 continue
-            own = self._context.pair(left, right)[0].bit_count()
+            own = self._context.ahead(left, right, 1).bit_count()
             if own > count:
                 best, count = (left, right), own
         if best is not None and self.is_ngram and best == self.originals:
@@ -202,7 +202,8 @@ class Term:
         plain = self.is_ngram or part in {ONE, TWO}
         found = 0
         if part == PREFIX and self.is_popular_prefix:
-            return context.prefix_documents(self.word)
+            # With those of the word itself: no rule takes one part and leaves the other.
+            return context.prefix_documents(self.word, with_itself=bool(self.exact_words))
         for word in self.words(part):
             found |= context.plain_documents(word) if plain else context.documents(word)
         for phrase in self.phrases(part):
@@ -217,15 +218,14 @@ class Term:
         return known
 
     def _merge(self, parts: frozenset[str]) -> "array[int]":
-        words = [word for part in parts for word in self._listed_words(part)]
+        as_whole = parts & {EXACT, PREFIX} if PREFIX in parts and self.is_popular_prefix else frozenset[str]()
+        words = [word for part in parts - as_whole for word in self.words(part)]
         listed = self._context.merged(words) if words else array("Q")
-        if PREFIX not in parts or not self.is_popular_prefix:
+        if not as_whole:
             return listed
-        prefixed = self._context.prefix_occurrences(self.word)
+        with_itself = EXACT in as_whole and bool(self.exact_words)
+        prefixed = self._context.prefix_occurrences(self.word, with_itself=with_itself)
         return prefixed if not listed else array("Q", sorted((*listed, *prefixed)))
-
-    def _listed_words(self, part: str) -> Sequence[str]:
-        return () if part == PREFIX and self.is_popular_prefix else self.words(part)
 
     def touching_phrases(self, parts: frozenset[str], *, last: bool) -> list[tuple[str, int]]:
         """Return the words of phrases that neighbours touch, and the documents that hold the phrases."""
