@@ -80,7 +80,8 @@ def distribution(
     counts: dict[str, dict[str, int]] = {}
     stats: dict[str, dict[str, float]] = {}
     for field, order in facet_orders(names, reader).items():
-        numbers, texts = _counts(field, candidates, reader)
+        # By count the values are asked for again, in another order.
+        numbers, texts = _counts(field, candidates, reader, 0 if order == "count" else limit)
         if numbers:
             stats[field] = {"min": min(numbers), "max": max(numbers)}
         if not reader.facet(field, STATE, EXISTS):
@@ -89,18 +90,18 @@ def distribution(
     return counts, stats
 
 
-def _counts(field: str, candidates: int, reader: IndexReader) -> tuple[dict[float, int], dict[str, int]]:
+def _counts(
+    field: str, candidates: int, reader: IndexReader, texts_max: int
+) -> tuple[dict[float, int], dict[str, int]]:
+    """Return the counts of a field's numbers, and of its first texts."""
     if candidates.bit_count() <= _WALK_MAX:
         return _walk(field, candidates, reader)
     numbers = {}
     for value, documents in reader.facet_values(field, NUMBER):
         if count := (documents & candidates).bit_count():
             numbers[value] = count
-    texts = {}
-    for value, documents in reader.facet_values(field, STRING):
-        if count := (documents & candidates).bit_count():
-            texts[value] = count
-    return numbers, texts
+    texts = ((value, (documents & candidates).bit_count()) for value, documents in reader.facet_values(field, STRING))
+    return numbers, dict(islice(((value, count) for value, count in texts if count), texts_max))
 
 
 _WALK_MAX = 100

@@ -171,8 +171,7 @@ def check_distinct(field: str, reader: IndexReader, prefix: str) -> None:
 
 def distinct_values(document: Mapping[str, Any], field: str) -> set[str | float]:
     """Return what tells a document apart from others: the values of a field, texts in facet form."""
-    top = field.split(".", maxsplit=1)[0]
-    part = {name: value for name, value in document.items() if name in (field, top)}
+    part = {name: document[name] for name in (field, field.partition(".")[0]) if name in document}
     found: set[str | float] = set()
     for leaf in flatten(part).get(field, ()):
         if isinstance(leaf, bool):
@@ -183,10 +182,15 @@ def distinct_values(document: Mapping[str, Any], field: str) -> set[str | float]
 
 
 def _duplicates(field: str, reader: IndexReader) -> Callable[[int], int]:
+    known: dict[int, int] = {}
+
     def duplicates(number: int) -> int:
-        found = 0
-        for value in distinct_values(reader.document(number), field):
-            found |= reader.facet(field, STRING if isinstance(value, str) else NUMBER, value)
+        found = known.get(number)
+        if found is None:
+            found = 0
+            for value in distinct_values(reader.document(number), field):
+                found |= reader.facet(field, STRING if isinstance(value, str) else NUMBER, value)
+            known[number] = found
         return found
 
     return duplicates

@@ -252,8 +252,12 @@ class SqliteIndexFiles:
 
 def join_chunks(rows: Iterable[Sequence[Any]]) -> int:
     """Return one set of rows ``chunk, numbers``."""
+    listed: list[tuple[int, bytes]] = [(chunk, numbers) for chunk, numbers in rows]
+    if len(listed) == 1:
+        chunk, numbers = listed[0]
+        return bitmaps.decode_chunk(numbers) << (chunk * CHUNK)
     chunks: dict[int, list[bytes]] = {}
-    for chunk, numbers in rows:
+    for chunk, numbers in listed:
         chunks.setdefault(chunk, []).append(numbers)
     found = 0
     for chunk, parts in chunks.items():

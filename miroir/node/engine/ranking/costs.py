@@ -52,18 +52,20 @@ def place_by_cost(placed: Sequence[Placed], universe: int) -> Iterator[tuple[int
 
 def spread(path: Path, universe: int, options: Options, placed: list[Placed]) -> None:
     """Add every combination of options along a path that has documents."""
+    # Costliest first, for the stack turns them round; found once the first combination gets so far.
+    choices: list[list[tuple[int, int, Step]]] = []
     stack: list[tuple[int, int, int, Path]] = [(0, 0, universe, ())]
     while stack and len(placed) < PATHS_MAX:
         place, cost, numbers, done = stack.pop()
         if place == len(path):
             placed.append(Placed(cost, done, numbers))
             continue
-        following = []
-        for own_cost, step, handed in options(path[place]):
-            left = numbers & step.documents()
+        if place == len(choices):
+            choices.append([(own, step.documents(), handed) for own, step, handed in options(path[place])][::-1])
+        for own_cost, documents, handed in choices[place]:
+            left = numbers & documents
             if left:
-                following.append((place + 1, cost + own_cost, left, (*done, handed)))
-        stack.extend(reversed(following))
+                stack.append((place + 1, cost + own_cost, left, (*done, handed)))
 
 
 def combine(path: Path, classes: Sequence[Mapping[int, int]], universe: int) -> Iterator[Placed]:

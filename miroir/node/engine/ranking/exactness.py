@@ -3,18 +3,22 @@
 What always holds: both steps are shown as one detail. Source: ``ranking.md`` section 4.7. Who calls it: matching.
 """
 
+from array import array
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from miroir.node.engine import bitmaps
 from miroir.node.engine.entries import WORD_COUNT
 from miroir.node.engine.ranking.bucket_sort import Bucket, Rank
-from miroir.node.engine.ranking.context import Context
+from miroir.node.engine.ranking.context import Context, numbers_of, positions_of
 from miroir.node.engine.ranking.costs import Paths, Placed, place_by_cost, spread
 from miroir.node.engine.ranking.graph import Step
 from miroir.node.engine.ranking.places import position_bucket, positions_in
 from miroir.node.engine.ranking.terms import EXACT, PHRASE, PREFIX, Term
 
 _RANK_MAX = 3
+_FIELD_SHIFT = 16
+_FIELD_MASK = 0xFFFF
 
 
 class ExactAttributeRule:
@@ -40,47 +44,49 @@ class ExactAttributeRule:
         if terms is None:
             return 0, 0
         numbers = universe
-        for term in terms:
-            numbers &= self._at_place(term, numbers)
-            if not numbers:
-                return 0, 0
-        return self._in_common_field(terms, numbers)
-
-    def _at_place(self, term: Term, universe: int) -> int:
-        found = universe
-        words = term.phrase or (term.word,)
-        if term.phrase:
-            found &= self._context.phrase(term.phrase)
-        for offset, word in enumerate(words):
-            if word is None:
-                continue
-            wanted = positions_in(position_bucket(term.start + offset))
-            first, last = wanted[0], wanted[-1]
-            places = self._context.places([word], found)
-            found &= bitmaps.from_numbers([place >> 32 for place in places if first <= place & 0xFFFF <= last])
-        return found
-
-    def _in_common_field(self, terms: Sequence[Term], universe: int) -> tuple[int, int]:
-        common: set[int] | None = None
+        held: list[array[int]] = []
         covered = 0
         for term in terms:
             words = term.phrase or (term.word,)
+            if term.phrase:
+                numbers &= self._context.phrase(term.phrase)
+            for offset, word in enumerate(words):
+                if word is not None:
+                    places = self._context.places([word], numbers)
+                    held.append(places)
+                    numbers &= _standing_in(places, positions_in(position_bucket(term.start + offset)))
+            if not numbers:
+                return 0, 0
             covered += len(words)
-            for word in words:
-                if word is None:
-                    continue
-                own = {place >> 16 for place in self._context.places([word], universe)}
-                common = own if common is None else common & own
-        found = common or set()
-        if self._fields is not None:
-            found = {place for place in found if place & 0xFFFF in self._fields}
-        starts = bitmaps.from_numbers({place >> 16 for place in found})
+        return self._in_common_field([self._context.restrict(places, numbers) for places in held], covered)
+
+    def _in_common_field(self, held: Sequence["array[int]"], covered: int) -> tuple[int, int]:
+        """Return where one field holds all words and no more of them, and where it holds all.
+
+        Args:
+            held: the occurrences of each word.
+            covered: places in the query that the words cover.
+        """
+        common = {place >> _FIELD_SHIFT for place in held[0]}
+        for places in held[1:]:
+            common &= {place >> _FIELD_SHIFT for place in places}
+        by_field: defaultdict[int, list[int]] = defaultdict(list)
+        for place in common:
+            by_field[place & _FIELD_MASK].append(place >> _FIELD_SHIFT)
         names = {number: name for name, number in self._context.reader.field_numbers.items()}
-        exact = 0
-        for field in {place & 0xFFFF for place in found}:
-            counted = self._context.reader.facet(names[field], WORD_COUNT, float(covered))
-            exact |= counted & bitmaps.from_numbers({place >> 16 for place in found if place & 0xFFFF == field})
+        exact = starts = 0
+        for field, numbers in by_field.items():
+            if self._fields is None or field in self._fields:
+                found = bitmaps.from_numbers(numbers)
+                starts |= found
+                exact |= found & self._context.reader.facet(names[field], WORD_COUNT, float(covered))
         return exact, starts
+
+
+def _standing_in(places: "array[int]", wanted: range) -> int:
+    first, last = wanted[0], wanted[-1]
+    both = zip(numbers_of(places), positions_of(places), strict=True)
+    return bitmaps.from_numbers([number for number, position in both if first <= position <= last])
 
 
 def _exact_terms(state: Paths) -> list[Term] | None:

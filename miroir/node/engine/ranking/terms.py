@@ -64,6 +64,7 @@ class Term:
         self.is_prefix = is_prefix
         self.typos_computed = False
         self._parts: dict[str, int] = {}
+        self._documents_of: dict[frozenset[str], int] = {}
         self._occurrences: dict[frozenset[str], array[int]] = {}
 
     @property
@@ -189,12 +190,15 @@ class Term:
 
     def documents(self, parts: frozenset[str]) -> int:
         """Return the documents that hold any derivation of some parts."""
-        found = 0
-        for part in parts:
-            known = self._parts.get(part)
-            if known is None:
-                known = self._parts[part] = self._documents(part)
-            found |= known
+        found = self._documents_of.get(parts)
+        if found is None:
+            found = 0
+            for part in parts:
+                known = self._parts.get(part)
+                if known is None:
+                    known = self._parts[part] = self._documents(part)
+                found |= known
+            self._documents_of[parts] = found
         return found
 
     def _documents(self, part: str) -> int:
