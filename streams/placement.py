@@ -17,7 +17,7 @@ Who calls it: moves, and whoever asks why. It must not know: what a node is doin
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ def place(
     preferred = {node.id: scores(index, incarnation, shards, node) for node in by_id}
     placed: dict[ShardId, tuple[NodeId, ...]] = {}
     for shard in map(ShardId, range(shards)):
-        chosen = _choose(_ranking(by_id, preferred, shard), copies, room)
+        chosen = _choose(_ranking(by_id, preferred, shard), copies, room, left=shards - shard)
         for node in chosen:
             room[node.id] -= 1
         placed[shard] = tuple(node.id for node in chosen)
@@ -167,13 +167,37 @@ def _shares(shards: int, copies: int, nodes: Sequence[Candidate]) -> dict[NodeId
     return shares
 
 
-def _choose(ranking: Sequence[Candidate], copies: int, room: Mapping[NodeId, int]) -> list[Candidate]:
-    """Return the first ``copies`` nodes: with room in a new zone, else with room, else any."""
+def _choose(ranking: Sequence[Candidate], copies: int, room: Mapping[NodeId, int], *, left: int) -> list[Candidate]:
+    """Return ``copies`` nodes, best first: with room in a new zone, else with room, else any."""
+    urgent = _urgent(copies, room, left)
     chosen: list[Candidate] = []
     while len(chosen) < copies:
         zones = {node.zone for node in chosen}
         rest = [node for node in ranking if node not in chosen]
+        first = [node for node in rest if node.id in urgent.nodes] if urgent.nodes else []
+        if len(first) <= urgent.to_spare:
+            first = []
         with_room = [node for node in rest if room[node.id] > 0]
         fresh = [node for node in with_room if node.zone not in zones]
-        chosen.append((fresh or with_room or rest)[0])
-    return chosen
+        first_fresh = [node for node in first if node.zone not in zones]
+        chosen.append((first_fresh or fresh or first or with_room or rest)[0])
+    return [node for node in ranking if node in chosen]
+
+
+class _Urgent(NamedTuple):
+    """Nodes that lose a place whenever they are passed over, and how many places may be lost."""
+
+    nodes: Collection[NodeId]
+    to_spare: int
+
+
+def _urgent(copies: int, room: Mapping[NodeId, int], left: int) -> _Urgent:
+    """Return the nodes that have room for all the shards that are left, this one among them, or for more.
+
+    Where no place may be lost they come first; else the last shards would find room only on nodes that they are on
+    already, and others would be given more than their bound.
+    """
+    nodes = [node for node, places in room.items() if places >= left]
+    if not nodes:
+        return _Urgent((), 0)
+    return _Urgent(nodes, sum(min(max(places, 0), left) for places in room.values()) - copies * left)
