@@ -6,9 +6,9 @@ own node keeps within its bound and the other one is not left with much less tha
 a ninth that joins, 12.1 % of single copies move at worst, of 100 indexes; by placement alone 14.1 % would; 11.1 % is
 the new node's whole share.
 
-What always holds: as many copies of a shard as were wanted, on different nodes; no node above its room; zones no worse;
-and what was kept once is kept again, so that planning after the moves plans nothing. Who calls it: moves. It must not
-know: how the nodes were chosen.
+What always holds: as many copies of a shard as were wanted, on different nodes; no node above its room; zones no worse,
+and none with room that a shard does without whose copies share another; what was kept once is kept again, so that
+planning after the moves plans nothing. Who calls it: moves. It must not know: how the nodes were chosen.
 """
 
 from collections import Counter
@@ -32,13 +32,15 @@ def keep_existing(
         shares: of each of them.
     """
     zones = {node.id: node.zone for node in nodes}
+    scarce = _scarce_zones(wanted, zones)
     held = Counter(node for chosen in wanted.values() for node in chosen)
     kept: dict[ShardId, frozenset[NodeId]] = {}
     for shard, placed in sorted(wanted.items()):
         chosen = placed
         present = existing.get(shard, frozenset()) & zones.keys()
         spare = sorted(present - chosen)
-        for missing in sorted(chosen - present, key=lambda node: (-held[node], node)):
+        elsewhere = (node for node in chosen - present if zones[node] not in scarce)
+        for missing in sorted(elsewhere, key=lambda node: (-held[node], node)):
             found = next((node for node in spare if _is_as_good(node, missing, chosen, held, shares, zones)), None)
             if found is not None:
                 spare.remove(found)
@@ -47,6 +49,19 @@ def keep_existing(
                 held[missing] -= 1
         kept[shard] = chosen
     return kept
+
+
+def _scarce_zones(wanted: Copies, zones: Mapping[NodeId, str]) -> frozenset[str]:
+    """Return the zones that some shard does without although its copies share one: their nodes are full.
+
+    A copy that were kept away from such a node would leave room there, and that shard still without it.
+    """
+    found: set[str] = set()
+    for chosen in wanted.values():
+        used = {zones[node] for node in chosen}
+        if len(used) < len(chosen):
+            found.update(set(zones.values()) - used)
+    return frozenset(found)
 
 
 def _is_as_good(

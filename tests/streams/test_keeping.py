@@ -1,7 +1,7 @@
 """Keeping copies where they are, where moving them would help nobody."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +66,29 @@ def test_copy_on_a_node_without_a_share_is_passed_over() -> None:
     assert keep_existing(wanted, {S0: frozenset({D})}, nodes_of("a", "b"), wide(A, B)) == wanted
 
 
+def zones_left_out(
+    copies: Copies, nodes: Sequence[Candidate], shares: Mapping[NodeId, Share]
+) -> Iterator[tuple[ShardId, NodeId]]:
+    """Yield each shard whose copies share a zone with each node of another zone that has room for it."""
+    zones = {node.id: node.zone for node in nodes}
+    held = Counter(node for chosen in copies.values() for node in chosen)
+    for shard, chosen in copies.items():
+        used = {zones[node] for node in chosen}
+        if len(used) < len(chosen):
+            others = (node for node in zones if zones[node] not in used)
+            yield from ((shard, node) for node in others if held[node] < shares[node].most)
+
+
+def test_no_room_is_left_in_a_zone_that_some_shard_does_without() -> None:
+    """Copies that could stay elsewhere go to the small zone all the same: it was full for those that share one."""
+    nodes = nodes_of("a", "b", "c", "d", zones="xxyz")
+    wanted = {S0: frozenset({C, D}), S1: frozenset({A, B})}
+    existing = {S0: frozenset({B, D}), S1: frozenset({A, B})}
+    shares = {A: Share(0, 1.0, 2), B: Share(0, 1.0, 2), C: Share(0, 1.0, 1), D: Share(0, 1.0, 1)}
+
+    assert not list(zones_left_out(keep_existing(wanted, existing, nodes, shares), nodes, shares))
+
+
 @given(
     st.integers(1, 30),
     st.integers(1, 3),
@@ -86,6 +109,7 @@ def test_what_is_kept_has_the_same_number_of_copies_and_is_kept_again(
     kept = keep_existing(wanted, existing, nodes, shares)
 
     assert keep_existing(wanted, kept, nodes, shares) == kept
+    assert not list(zones_left_out(kept, nodes, shares))
     assert all(len(kept[shard]) == len(wanted[shard]) for shard in wanted)
     before = Counter(node for chosen in wanted.values() for node in chosen)
     for node, count in Counter(node for chosen in kept.values() for node in chosen).items():
