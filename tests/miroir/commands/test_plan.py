@@ -1,5 +1,7 @@
 """``miroir plan``, beside a stack that runs."""
 
+import re
+
 import pytest
 
 from tests.miroir.local_stack import LocalStack
@@ -16,3 +18,26 @@ def test_plan_of_a_drain_names_who_takes_over(local_stack: LocalStack) -> None:
     assert len(found["begin"]) == len(found["leave"]) > 0
     assert "node-1" not in {copy["node"] for copy in found["begin"]}
     assert found["copies"] >= 12
+
+
+def test_plan_prints_the_numbers_and_changes_nothing(local_stack: LocalStack) -> None:
+    """For people: copies to make and to drop, by index and node, and their part of all."""
+    local_stack.run("index", "create", "pondered", "--primary-key", "id", "--shards", "4", "--replication", "1")
+    before = wanted(local_stack)
+
+    printed = local_stack.run("plan", "index", "pondered", "--replication", "2").out
+
+    assert re.search(r"^4 of \d+ copies would be made", printed, re.MULTILINE)
+    assert "pondered" in printed
+    assert wanted(local_stack) == before
+
+
+def wanted(local_stack: LocalStack) -> list[list[str]]:
+    """Return the nodes on which each shard of the index is wanted."""
+    return [row["wanted"] for row in local_stack.run("shards", "--index", "pondered", "--json").json]
+
+
+def test_plan_of_what_is_not_there_is_refused(local_stack: LocalStack) -> None:
+    """With its name."""
+    for command in (("drain", "nobody"), ("remove", "nobody"), ("replace", "nobody", "other"), ("index", "nobody")):
+        assert "nobody" in local_stack.run("plan", *command, code=1).err

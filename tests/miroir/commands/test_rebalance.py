@@ -1,10 +1,19 @@
 """``miroir rebalance`` and ``miroir shards``, beside a stack that runs."""
 
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from tests.miroir.local_stack import LocalStack
 
 pytestmark = [pytest.mark.slow]
+
+SHOWN_S = 60.0
 
 
 def test_rebalance_status_names_every_node(local_stack: LocalStack) -> None:
@@ -13,3 +22,41 @@ def test_rebalance_status_names_every_node(local_stack: LocalStack) -> None:
 
     assert nodes.keys() == {"node-1", "node-2", "node-3"}
     assert all(found.keys() == {"state", "copies", "leaving"} for found in nodes.values())
+
+
+def test_rebalance_watch_shows_a_live_table_until_interrupted(local_stack: LocalStack) -> None:
+    """On a terminal it is drawn anew at every look; an interrupt ends it in order."""
+    command = [
+        sys.executable,
+        "-m",
+        "miroir.cli",
+        "rebalance",
+        "status",
+        "--watch",
+        "--dir",
+        str(local_stack.directory),
+    ]
+    terminal, its_end = os.openpty()
+    # A terminal that cannot move its cursor is not drawn on anew.
+    with subprocess.Popen(command, stdin=its_end, stdout=its_end, env={**os.environ, "TERM": "xterm"}) as watching:
+        os.close(its_end)
+        try:
+            shown = read_until(terminal, "wanted", times=2)
+            watching.send_signal(signal.SIGINT)
+            code = watching.wait(SHOWN_S)
+        finally:
+            watching.kill()
+            os.close(terminal)
+
+    assert shown.count("everything is where it is wanted") == 2
+    assert code == 0
+
+
+def read_until(terminal: int, text: str, *, times: int) -> str:
+    """Return what a terminal has shown once this text was in it so often."""
+    shown, deadline_s = "", time.monotonic() + SHOWN_S
+    while shown.count(text) < times:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline_s - time.monotonic()))
+        assert ready, f"not shown in time: {shown}"
+        shown += os.read(terminal, 4096).decode(errors="replace")
+    return shown

@@ -15,3 +15,13 @@ def test_shards_show_every_copy_of_an_index(local_stack: LocalStack) -> None:
 
     assert [row["shard"] for row in rows] == [0, 1, 2]
     assert all(len(row["copies"]) == len(row["wanted"]) == 2 for row in rows)
+
+
+def test_shards_prints_a_row_a_copy(local_stack: LocalStack) -> None:
+    """For people: whether each can be read, and where it stands."""
+    local_stack.run("index", "create", "rows", "--primary-key", "id", "--shards", "2")
+
+    printed = local_stack.run("shards", "--index", "rows").out
+
+    assert sum("placed" in line for line in printed.splitlines()) == 4
+    assert "wanted on" in " ".join(printed.split())
