@@ -79,6 +79,10 @@ async def wipe(walk: Walk, name: str) -> None:
 
         await walk.cluster.until(is_begun_anew, "the lost disk to be noticed")
         await walk.in_state(node.id, NodeState.ACTIVE)
+        await walk.settled()
+        if await walk.was_declared_failed(node.id):
+            # Away for longer than the limit: its copies were made elsewhere, and it is given its share again.
+            report.copies_least *= 2
 
 
 Hurt = Callable[[Walk], Awaitable[None]]

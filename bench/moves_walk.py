@@ -17,7 +17,15 @@ import orjson
 from bench.figures import quantile
 from bench.moves_traffic import Search, Traffic
 from miroir.processes import Child
-from schemas.events import IndexRecord, NodeState, ReplicaRecord, ReplicaState, parse_value
+from schemas.events import (
+    ClusterValue,
+    IndexRecord,
+    NodeRecord,
+    NodeState,
+    ReplicaRecord,
+    ReplicaState,
+    parse_value,
+)
 from schemas.ids import NodeId, Partition, Position, ShardId
 from schemas.requests import AddNode, RemoveNode, Request
 from streams.log import TopicPartition
@@ -102,20 +110,21 @@ class Walk:
         self.traffic = traffic
         self.reports: list[Report] = []
         self._broker = broker
+        self._epoch = Position(0)
 
     @asynccontextmanager
     async def step(self, name: str) -> AsyncIterator[Report]:
         """Do a step: what is asked for inside, then whatever follows from it; its report is kept."""
         await self.traffic.mark()
         await self.cluster.view.refresh()
-        epoch, first = Position(self.cluster.view.topology.epoch), len(self.traffic.seen)
+        self._epoch, first = Position(self.cluster.view.topology.epoch), len(self.traffic.seen)
         begun_s = time.perf_counter()
         report = Report(name)
         yield report
         await self.settled()
         report.seconds = time.perf_counter() - begun_s
         report.count(self.traffic.seen[first:])
-        made = await self._copies_since(epoch)
+        made = await self._copies_made()
         report.copies_made = len(made)
         held = self._documents_by_shard()
         report.documents_moved = sum(held[copy.shard] for copy in made)
@@ -130,17 +139,29 @@ class Walk:
             held[self.cluster.shard_of(self.index, key)] += 1
         return held
 
-    async def _copies_since(self, epoch: Position) -> list[ReplicaRecord]:
-        """Return the placements that the controller has written since then."""
+    async def _copies_made(self) -> list[ReplicaRecord]:
+        """Return the placements that the controller has written in this step."""
+        found = {
+            value
+            async for value in self._written()
+            if isinstance(value, ReplicaRecord) and value.state is ReplicaState.PLACED
+        }
+        return sorted(found, key=lambda copy: (copy.attempt, copy.shard, copy.node))
+
+    async def was_declared_failed(self, node: NodeId) -> bool:
+        """Return whether the controller has taken the node for failed in this step, for however short a time."""
+        records = [value async for value in self._written() if isinstance(value, NodeRecord) and value.id == node]
+        return any(record.state is NodeState.FAILED for record in records)
+
+    async def _written(self) -> AsyncIterator[ClusterValue]:
+        """Yield what the controller has written in this step, removals left out."""
         await self.cluster.view.refresh()
         end = Position(self.cluster.view.topology.epoch)
-        found: set[ReplicaRecord] = set()
-        async for batch in read_range(self.cluster.reader, TopicPartition(CLUSTER, Partition(0)), epoch, end):
+        async for batch in read_range(self.cluster.reader, TopicPartition(CLUSTER, Partition(0)), self._epoch, end):
             for record in batch.records:
                 value = None if record.value is None else parse_value((record.key or b"").decode(), record.value)
-                if isinstance(value, ReplicaRecord) and value.state is ReplicaState.PLACED:
-                    found.add(value)
-        return sorted(found, key=lambda copy: (copy.attempt, copy.shard, copy.node))
+                if value is not None:
+                    yield value
 
     # --- what is waited for ---
 
