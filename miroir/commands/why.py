@@ -32,7 +32,8 @@ def why(
     out.print(f"wanted on {' '.join(found['wanted'])}; placed on {' '.join(found['placed'])}")
     out.print(
         "The nodes with the highest scores are chosen, without those that are full, and without a zone that has a copy"
-        " already while another has room. A copy that exists stays where it is while that keeps all within bounds."
+        " already while another has room; what a node then lacks of its share others give it. A copy that exists stays"
+        " where it is while that keeps all within bounds."
     )
 
 

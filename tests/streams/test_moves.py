@@ -347,8 +347,8 @@ def test_ninth_node_that_joins_moves_its_share_and_hardly_more(number: int, repl
 
 @pytest.mark.parametrize("replication", [1, 2, 3])
 @pytest.mark.parametrize("number", range(5))
-def test_fullest_node_stays_near_the_mean_after_nodes_have_come_and_gone(number: int, replication: int) -> None:
-    """What stays where it is for the sake of few moves counts too: at most 1.15 times the mean, change after change."""
+def test_nodes_stay_near_the_mean_after_nodes_have_come_and_gone(number: int, replication: int) -> None:
+    """What stays where it is for the sake of few moves counts too: 0.9 to 1.15 times the mean, change after change."""
     index = make_index(f"index-{number}", incarnation=number, shards=256, replication=replication)
     nodes = [make_node(f"node-{n}") for n in range(10)]
     existing: Mapping[ShardId, Collection[NodeId]] = {}
@@ -359,8 +359,9 @@ def test_fullest_node_stays_near_the_mean_after_nodes_have_come_and_gone(number:
             for node in chosen
         ]
         existing = wanted_copies(make_topology(*there, index, *placed), index)
-        fullest = max(Counter(node for chosen in existing.values() for node in chosen).values())
-        assert fullest <= 1.15 * 256 * replication / len(there)
+        held, share = Counter(node for chosen in existing.values() for node in chosen), 256 * replication / len(there)
+        assert int(0.9 * share) <= min(held[node.id] for node in there)
+        assert max(held.values()) <= 1.15 * share
 
 
 def test_moves_between_tells_what_a_change_would_make() -> None:

@@ -78,14 +78,17 @@ def test_every_shard_has_its_copies_on_different_nodes(nodes: list[Candidate], s
 @given(candidates, st.integers(1, 40), st.integers(1, 4), st.integers(0, 1000))
 @example([Candidate(NodeId("heavy"), 2.0), *make_nodes(2)], 256, 2, 1)
 @example([*make_nodes(2, weight=2.0), *make_nodes(2, first=2)], 256, 3, 1)
-def test_no_node_is_above_its_weights_bound(nodes: list[Candidate], shards: int, replication: int, number: int) -> None:
-    """Not even where a node must hold nearly every shard: it comes first once no place of it may be lost."""
+def test_no_node_is_beyond_its_weights_bounds(
+    nodes: list[Candidate], shards: int, replication: int, number: int
+) -> None:
+    """A tenth above its share or below it, and part of a copy; also where a node must hold nearly every shard."""
     without_zones = [Candidate(node.id, node.weight) for node in nodes]
 
     placed = place_index(number, without_zones, shards=shards, replication=replication)
 
     shares = shares_of(shards, replication, without_zones)
-    assert all(held <= shares[node].most for node, held in loads(placed).items())
+    held = loads(placed)
+    assert all(int(0.9 * share.fair) <= held[node] <= share.most for node, share in shares.items())
 
 
 @pytest.mark.parametrize("replication", [1, 2, 3])
