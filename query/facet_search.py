@@ -11,19 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from query.body import read_flag, read_string, unknown_field, wrong_type
+from query.body import read_flag, read_string, wrong_type
 from query.facets import facet_form
 from query.rewrite import is_marker, similarity, user_filter, with_shards
 from query.rounds import Ask, Purpose, Round
 from query.routing import Part
 from query.rules import IndexRules, covers
 from query.search import SearchRequest, parse_search
-from query.validate import check_filter, filter_texts
+from query.validate import check_filter, filter_texts, named_attributes
 from schemas.errors import InvalidSearchError
 from schemas.meilisearch_requests import FACET_SEARCH_FIELDS
 from streams.marker import strip_plane_15
 
 _OWN = ("facetName", "facetQuery", "exhaustiveFacetCount")
+_SEARCH_FIELDS = frozenset((*FACET_SEARCH_FIELDS, "media", "useNetwork")).difference(_OWN)
+"""Clients send along what their searches ask for; as in Meilisearch, what is not named here is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,13 @@ class FacetSearchCase:
 
 
 def parse_facet_search(body: object) -> FacetSearch:
-    """Return the facet search of a POST body.
+    """Return the facet search of a POST body; fields that mean nothing to one are left alone.
 
     Raises:
-        InvalidSearchError: a field is unknown, missing, or has a wrong type or value.
+        InvalidSearchError: a field is missing, or has a wrong type or value.
     """
     if not isinstance(body, dict):
         raise wrong_type(body, "bad_request", "", "an object")
-    for name in body:
-        if name not in FACET_SEARCH_FIELDS:
-            raise unknown_field(name, FACET_SEARCH_FIELDS)
     if "facetName" not in body:
         raise InvalidSearchError("missing_facet_search_facet_name", "Missing field `facetName`")
     name = read_string(body["facetName"], "invalid_facet_search_facet_name", ".facetName")
@@ -81,7 +80,7 @@ def parse_facet_search(body: object) -> FacetSearch:
         None
         if exhaustive is None
         else read_flag(exhaustive, "invalid_facet_search_exhaustive_facet_count", ".exhaustiveFacetCount"),
-        parse_search({name: value for name, value in body.items() if name not in _OWN}),
+        parse_search({name: value for name, value in body.items() if name in _SEARCH_FIELDS}),
     )
 
 
@@ -97,11 +96,9 @@ def check_facet_search(wanted: FacetSearch, rules: IndexRules) -> None:
     if not is_marker(wanted.name) and covers(rules.facet_searchable, wanted.name):
         return
     patterns = sorted(rules.facet_searchable)
-    shown = [pattern for pattern in patterns if covers(rules.displayed, pattern)]
-    hidden = ["<..hidden-attributes>"] if len(shown) < len(patterns) else []
     known = "This index does not have configured facet-searchable attributes."
     if patterns:
-        known = f"Available facet-searchable attributes patterns are: `{', '.join([*shown, *hidden])}`."
+        known = f"Available facet-searchable attributes patterns are: `{', '.join(named_attributes(patterns, rules))}`."
     hint = "To make it facet-searchable add it to the `filterableAttributes` index settings."
     message = f"Attribute `{wanted.name}` is not facet-searchable. {known} {hint}"
     raise InvalidSearchError("invalid_facet_search_facet_name", message)

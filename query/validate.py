@@ -140,6 +140,15 @@ def check_document_sort(sort: Sequence[str], rules: IndexRules) -> None:
         raise InvalidSearchError(_DOCUMENT_SORT, f"Attribute `{attribute}` is not sortable. {known}")
 
 
+def named_attributes(names: Sequence[str], rules: IndexRules) -> list[str]:
+    """Return the names that a message may tell, and a word for the rest: those that ``displayedAttributes`` lists.
+
+    As in Meilisearch a name is compared whole: what is nested in a displayed attribute is not told.
+    """
+    shown = [name for name in names if rules.shows_everything or name in rules.displayed]
+    return shown if len(shown) == len(names) else [*shown, "<..hidden-attributes>"]
+
+
 def is_filterable(attribute: str, rules: IndexRules) -> bool:
     """Return whether a user may filter or take distinct values by the attribute."""
     return not is_marker(attribute) and rules.is_filterable(attribute)
@@ -235,7 +244,6 @@ def _available(kind: str, names: Sequence[str], rules: IndexRules, *, ordered: b
     """Return the sentence about what would have been allowed; attributes that are not displayed stay hidden."""
     if not names:
         return f"This index does not have configured {kind.removesuffix(' patterns')}."
-    shown = [name for name in (sorted(names) if ordered else names) if covers(rules.displayed, name)]
-    listed = ", ".join(shown if len(shown) == len(names) else [*shown, "<..hidden-attributes>"])
+    listed = ", ".join(named_attributes(sorted(names) if ordered else names, rules))
     verb = "is" if kind.endswith("patterns") and len(names) == 1 else "are"
     return f"Available {kind} {verb}: `{listed}`."

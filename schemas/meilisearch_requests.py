@@ -1,7 +1,7 @@
 """The fields of Meilisearch's request bodies, in the order in which its messages list them.
 
 See https://www.meilisearch.com/docs/reference/api/search. Who calls it: the query service and the embedded node, which
-refuse an unknown field in the same words. It must not know: what a field means.
+refuse an unknown field in the same words; of a facet search they leave it alone. It must not know: what a field means.
 """
 
 FACET_SEARCH_FIELDS = (

@@ -126,6 +126,12 @@ REFUSED = {
         "invalid_facet_search_facet_name",
         "Attribute `nope` is not facet-searchable. Available facet-searchable attributes patterns are:",
     ),
+    "nested in a displayed one": (
+        {"facetName": "nope"},
+        IndexRules(index="films", primary_key="id", displayed=("kind",), facet_searchable=("kind", "kind.a")),
+        "invalid_facet_search_facet_name",
+        "Attribute `nope` is not facet-searchable. Available facet-searchable attributes patterns are:",
+    ),
     "filter first": (
         {"facetName": "nope", "filter": "year > 1990"},
         IndexRules(index="films", primary_key="id"),
@@ -168,10 +174,10 @@ def test_facet_search_is_refused_in_meilisearchs_words(
         ({"facetName": 1}, "invalid_facet_search_facet_name"),
         ({"facetName": "a", "facetQuery": 1}, "invalid_facet_search_query"),
         ({"facetName": "a", "exhaustiveFacetCount": 1}, "invalid_facet_search_exhaustive_facet_count"),
-        ({"facetName": "a", "limit": 1}, "bad_request"),
+        ({"facetName": "a", "q": 1}, "invalid_search_q"),
         ([], "bad_request"),
     ],
-    ids=["no name", "name", "query", "exhaustive", "unknown field", "no object"],
+    ids=["no name", "name", "query", "exhaustive", "search", "no object"],
 )
 def test_malformed_facet_search_is_refused(body: object, code: str) -> None:
     """Wrong types are named by Meilisearch's codes."""
@@ -179,3 +185,13 @@ def test_malformed_facet_search_is_refused(body: object, code: str) -> None:
         parse_facet_search(body)
 
     assert caught.value.code == code
+
+
+def test_facet_search_leaves_other_fields_alone() -> None:
+    """Clients send what their search asks for along, whatever it is; as in Meilisearch it does not matter."""
+    besides = {"limit": "x", "facets": ["kind"], "attributesToHighlight": ["*"], "sort": ["year:asc"], "anything": 1}
+
+    assert parse_facet_search({"facetName": "kind", "q": "a", **besides}) == parse_facet_search(
+        {"facetName": "kind", "q": "a"}
+    )
+    assert parse_facet_search({"facetName": "kind", "useNetwork": True}).search.unsupported == ("useNetwork",)

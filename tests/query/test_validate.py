@@ -100,6 +100,14 @@ REFUSED = {
 }
 
 
+def test_refusal_names_no_attribute_that_only_lies_in_a_displayed_one() -> None:
+    """Displayed attributes are named as the setting lists them; Meilisearch hides all others from its messages."""
+    rules = IndexRules("films", "id", displayed=("o",), sortable=("o", "o.k"), ranking_rules=("sort",))
+
+    with pytest.raises(InvalidSearchError, match=r"Available sortable attributes are: `o, <\.\.hidden-attributes>`\.$"):
+        validate(SearchRequest(sort=("nope:asc",)), rules)
+
+
 @pytest.mark.parametrize(("search", "message"), REFUSED.values(), ids=REFUSED.keys())
 def test_forbidden_search_is_refused_in_meilisearchs_words(search: SearchRequest, message: str) -> None:
     """What the settings forbid is refused with what they would allow."""

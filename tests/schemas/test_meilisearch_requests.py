@@ -2,7 +2,7 @@
 
 import pytest
 
-from query.facet_search import parse_facet_search
+from query.multi_search import parse_multi_search
 from schemas.errors import InvalidSearchError
 from schemas.meilisearch_requests import FACET_SEARCH_FIELDS, FEDERATION_FIELDS, KEY_FIELDS
 
@@ -13,9 +13,9 @@ def test_fields_are_named_once_each(fields: tuple[str, ...]) -> None:
     assert len(set(fields)) == len(fields)
 
 
-def test_unknown_field_is_answered_with_the_list() -> None:
+def test_unknown_field_of_a_federation_is_answered_with_the_list() -> None:
     """All of them, in order."""
     with pytest.raises(InvalidSearchError) as refused:
-        parse_facet_search({"facetName": "genres", "unknown": 1})
+        parse_multi_search({"federation": {"unknown": 1}, "queries": []})
 
-    assert ", ".join(f"`{name}`" for name in FACET_SEARCH_FIELDS) in str(refused.value)
+    assert ", ".join(f"`{name}`" for name in FEDERATION_FIELDS) in str(refused.value)
