@@ -4,11 +4,20 @@ What always holds: what is wrong is said with Meilisearch's own code and words, 
 the multi-search route. It must not know: settings, nodes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from query.body import read_count, read_number, read_object, read_string, read_strings, unknown_field, wrong_type
+from query.body import (
+    read_count,
+    read_number,
+    read_object,
+    read_string,
+    read_strings,
+    show,
+    unknown_field,
+    wrong_type,
+)
 from query.search import FIELDS, LIMIT_DEFAULT, SearchRequest, Window, parse_search
 from schemas.errors import InvalidSearchError
 from schemas.meilisearch_requests import FEDERATION_FIELDS
@@ -19,7 +28,10 @@ QUERIES_MAX = 100
 FEDERATED_HITS_MAX = 10_000
 """How deep a federated list may be asked for: every node gives its head up to there, whole."""
 
-_OPTIONS = ("weight", "remote", "queryPosition")
+_FIELDS = ("queries", "federation")
+_REMOTE_OPTIONS = ("remote", "queryPosition")
+_OPTIONS = ("weight", *_REMOTE_OPTIONS)
+_MERGE_OPTIONS = ("maxValuesPerFacet",)
 _PAGINATION = ("limit", "offset", "page", "hitsPerPage")
 
 
@@ -32,14 +44,14 @@ class Query:
         index: the index's uid as it was written.
         search: the search itself.
         weight: what its scores are multiplied with in a federation.
-        remote: whether another Meilisearch was to be asked.
+        remote: the option, if any, that is about other Meilisearches.
     """
 
     position: int
     index: str
     search: SearchRequest
     weight: float = 1.0
-    remote: bool = False
+    remote: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +107,8 @@ def parse_multi_search(body: object) -> MultiSearch:
     if not isinstance(body, dict):
         raise wrong_type(body, "bad_request", "", "an object")
     for name in body:
-        if name not in ("queries", "federation"):
-            raise unknown_field(name, ("federation", "queries"))
+        if name not in _FIELDS:
+            raise unknown_field(name, _FIELDS)
     if "queries" not in body:
         raise InvalidSearchError("bad_request", "Missing field `queries`")
     items = body["queries"]
@@ -142,10 +154,10 @@ def _parse_query(item: object, position: int, *, federated: bool) -> Query:
     options = item.get("federationOptions")
     if not federated:
         if options is not None:
-            raise InvalidSearchError("invalid_multi_search_federation_options", f"{inside}{_no_options(position)}")
+            raise InvalidSearchError("invalid_multi_search_federation_options", f"{inside}{_NO_OPTIONS}")
         return Query(position, index, search)
     _refuse_in_federation(item, search, inside)
-    found = read_object(options or {}, "invalid_multi_search_federation_options", f"{place}.federationOptions")
+    found = read_object({} if options is None else options, "bad_request", f"{place}.federationOptions")
     for name in found:
         if name not in _OPTIONS:
             raise _unknown_inside(name, _OPTIONS, f"{place}.federationOptions")
@@ -153,17 +165,17 @@ def _parse_query(item: object, position: int, *, federated: bool) -> Query:
     if weight < 0:
         message = f"Invalid value at `{place}.federationOptions.weight`: {_WEIGHT}"
         raise InvalidSearchError("invalid_multi_search_weight", message)
-    return Query(position, index, search, weight, found.get("remote") is not None)
+    remote = next((name for name in _REMOTE_OPTIONS if found.get(name) is not None), None)
+    return Query(position, index, search, weight, remote)
 
 
 _WEIGHT = "the value of `weight` is invalid, expected a positive float (>= 0.0)."
 
 
-def _no_options(position: int) -> str:
-    return (
-        "Using `federationOptions` is not allowed in a non-federated search.\n - Hint: remove `federationOptions`"
-        f" from query #{position} or add `federation` to the request."
-    )
+_NO_OPTIONS = (
+    "Using `federationOptions` is not allowed in a non-federated search.\n - Hint: remove `federationOptions`"
+    " from the query or add `federation` to the request."
+)
 
 
 def _unknown(rest: Mapping[str, Any], place: str) -> InvalidSearchError:
@@ -189,14 +201,19 @@ def _refuse_in_federation(item: Mapping[str, Any], search: SearchRequest, inside
         message = (
             f"{inside}Using facet options is not allowed in federated queries.\n"
             " - Hint: remove `facets` from the query or remove `federation` from the request\n"
-            " - Hint: pass `federation.facetsByIndex` for facets in federated search"
+            f" - Hint: pass `federation.facetsByIndex.{item['indexUid']}: {_listed(search.facets)}` for facets in"
+            " federated search"
         )
         raise InvalidSearchError("invalid_multi_search_query_facets", message)
 
 
+def _listed(names: Sequence[str]) -> str:
+    return f"[{', '.join(map(show, names))}]"
+
+
 def _parse_federation(value: object) -> Federation:
     place = ".federation"
-    fields = read_object(value, "invalid_multi_search_federation", place)
+    fields = read_object(value, "bad_request", place)
     for name in fields:
         if name not in FEDERATION_FIELDS:
             raise _unknown_inside(name, FEDERATION_FIELDS, place)
@@ -204,6 +221,10 @@ def _parse_federation(value: object) -> Federation:
     values_max = None
     if merge is not None:
         merged = read_object(merge, "invalid_multi_search_merge_facets", f"{place}.mergeFacets")
+        for name in merged:
+            if name not in _MERGE_OPTIONS:
+                error = _unknown_inside(name, _MERGE_OPTIONS, f"{place}.mergeFacets")
+                raise InvalidSearchError("invalid_multi_search_merge_facets", str(error))
         if (given := merged.get("maxValuesPerFacet")) is not None:
             code = "invalid_multi_search_max_values_per_facet"
             values_max = read_count(given, code, f"{place}.mergeFacets.maxValuesPerFacet")

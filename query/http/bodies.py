@@ -63,8 +63,10 @@ def parse_json(body: bytes) -> Any:
     """Return the value of JSON bytes.
 
     Raises:
-        InvalidRequestError: they are no JSON.
+        InvalidRequestError: there are none, or they are no JSON.
     """
+    if not body:
+        raise InvalidRequestError("missing_payload", "A json payload is missing.")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

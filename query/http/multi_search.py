@@ -76,8 +76,9 @@ async def _federated(
 ) -> web.Response:
     if federation.unsupported:
         raise not_supported(f"The option `federation.{federation.unsupported[0]}`")
-    if any(query.remote for query in queries):
-        raise not_supported("The option `federationOptions.remote`")
+    remote = next((query.remote for query in queries if query.remote is not None), None)
+    if remote is not None:
+        raise not_supported(f"The option `federationOptions.{remote}`")
     begun_s = asyncio.get_running_loop().time()
     _check_unused_facets(service, queries, federation)
     uids = list(dict.fromkeys(query.index for query in queries))
@@ -125,8 +126,9 @@ async def _read_index(
 
 
 def _check_query(service: Service, query: Query) -> None:
+    uid = checked_uid(query.index, f"Invalid value at `.queries[{query.position}].indexUid`: ")
     try:
-        service.views.topology.index(checked_uid(query.index))
+        service.views.topology.index(uid)
         if query.search.unsupported:
             raise not_supported(f"The search parameter `{query.search.unsupported[0]}`")
     except MiroirError as error:

@@ -63,7 +63,7 @@ async def fetch_document(
         key = parse_id(text)
     except InvalidDocumentError:
         raise NotFoundError("document", text) from None
-    asked = {"fields": ",".join(fields)} if fields else {}
+    asked = {} if fields is None else {"fields": ",".join(fields)}
     asked |= {"retrieveVectors": "true"} if vectors else {}
     query = f"?{urlencode(asked)}" if asked else ""
     path = f"/indexes/{node_index_uid(index.uid, index.incarnation)}/documents/{quote(key, safe='')}{query}"

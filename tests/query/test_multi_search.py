@@ -44,7 +44,7 @@ def test_federation_has_its_options() -> None:
         distinct="kind",
     )
     assert multi.queries[0].search.distinct == "kind"
-    assert (multi.queries[0].weight, multi.queries[0].remote) == (0.5, True)
+    assert (multi.queries[0].weight, multi.queries[0].remote) == (0.5, "remote")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,11 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "queries": ({"queries": 1}, "bad_request", "Invalid value type at `.queries`: expected an array"),
     "query": ({"queries": [1]}, "bad_request", "Invalid value type at `.queries[0]`: expected an object"),
     "too many": ({"queries": [ONE] * (QUERIES_MAX + 1)}, "bad_request", "Too many queries"),
-    "unknown field": ({"queries": [], "x": 1}, "bad_request", "Unknown field `x`"),
+    "unknown field": (
+        {"queries": [], "x": 1},
+        "bad_request",
+        "Unknown field `x`: expected one of `queries`, `federation`",
+    ),
     "no index": ({"queries": [{}]}, "missing_index_uid", "Missing field `indexUid` inside `.queries[0]`"),
     "bad limit": (
         {"queries": [ONE, {**ONE, "limit": "x"}]},
@@ -90,7 +94,11 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "facets": (
         {"federation": {}, "queries": [{**ONE, "facets": ["a"]}]},
         "invalid_multi_search_query_facets",
-        "Inside `.queries[0]`: Using facet options is not allowed in federated queries.",
+        (
+            "Inside `.queries[0]`: Using facet options is not allowed in federated queries.\n"
+            " - Hint: remove `facets` from the query or remove `federation` from the request\n"
+            ' - Hint: pass `federation.facetsByIndex.films: ["a"]` for facets in federated search'
+        ),
     ),
     "weight": (
         {"federation": {}, "queries": [{**ONE, "federationOptions": {"weight": -1}}]},
@@ -103,6 +111,17 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
         "Unknown field `x` inside `.queries[0].federationOptions`",
     ),
     "federation": ({"federation": {"x": 1}, "queries": []}, "bad_request", "Unknown field `x` inside `.federation`"),
+    "no federation": ({"federation": 5, "queries": []}, "bad_request", "Invalid value type at `.federation`"),
+    "no options": (
+        {"federation": {}, "queries": [{**ONE, "federationOptions": 0}]},
+        "bad_request",
+        "Invalid value type at `.queries[0].federationOptions`: expected an object",
+    ),
+    "merged facets": (
+        {"federation": {"mergeFacets": {"x": 1}}, "queries": []},
+        "invalid_multi_search_merge_facets",
+        "Unknown field `x` inside `.federation.mergeFacets`: expected one of `maxValuesPerFacet`",
+    ),
 }
 
 

@@ -152,6 +152,8 @@ class StubNode:
         document = self.documents[request.match_info["uid"]].get(request.match_info["id"])
         if document is None:
             return _error(404, "document_not_found", "Document not found.")
+        if (fields := request.query.get("fields")) is not None and fields != "*":
+            document = {name: value for name, value in document.items() if name in fields.split(",")}
         return web.json_response(document)
 
     async def _stats(self, request: web.Request) -> web.Response:

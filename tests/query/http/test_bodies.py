@@ -36,7 +36,15 @@ async def test_read_json_of_another_content_type_is_refused(headers: dict[str, s
         await read_json(make_mocked_request("POST", "/", headers=headers))
 
 
-@pytest.mark.parametrize("body", [b"{", b"", b"nul", b'"\\ud800"', b"[" * 5000])
+def test_parse_json_of_nothing_says_so() -> None:
+    """An empty body is no malformed one, in Meilisearch's words."""
+    with refused("missing_payload") as caught:
+        parse_json(b"")
+
+    assert str(caught.value) == "A json payload is missing."
+
+
+@pytest.mark.parametrize("body", [b"{", b" ", b"nul", b'"\\ud800"', b"[" * 5000])
 def test_parse_json_of_no_json_names_where_it_stops(body: bytes) -> None:
     """Also of brackets without end."""
     with refused("malformed_payload") as caught:

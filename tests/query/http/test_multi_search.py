@@ -32,6 +32,16 @@ async def test_multi_search_answers_each_query(stand: Stand) -> None:
         ),
         ({"queries": [{"q": "x"}]}, (400, "missing_index_uid"), "Missing field `indexUid` inside `.queries[0]`"),
         (
+            {"queries": [{"indexUid": "bad uid!"}]},
+            (400, "invalid_index_uid"),
+            "Invalid value at `.queries[0].indexUid`: `bad uid!` is not a valid index uid.",
+        ),
+        (
+            {"queries": [{"indexUid": "films", "federationOptions": {"queryPosition": 0}}], "federation": {}},
+            (501, "miroir_not_supported"),
+            "The option `federationOptions.queryPosition`",
+        ),
+        (
             {"queries": [{"indexUid": "films", "filter": "x = 1"}]},
             (400, "invalid_search_filter"),
             "Inside `.queries[0]`: Index `films`: Attribute `x` is not filterable.",

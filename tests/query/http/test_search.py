@@ -184,7 +184,8 @@ async def test_search_of_no_index_is_404(stand: Stand) -> None:
     ("raw", "kind", "error"),
     [
         (b"{", "application/json", (400, "malformed_payload")),
-        (b"", "application/json", (400, "malformed_payload")),
+        (b"", "application/json", (400, "missing_payload")),
+        (b" ", "application/json", (400, "malformed_payload")),
         (b"{}", "text/plain", (415, "invalid_content_type")),
     ],
 )
