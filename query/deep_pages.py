@@ -13,13 +13,13 @@ for. Who calls it: the rounds of a search. It must not know: nodes, HTTP.
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate, chain, groupby, repeat
+from itertools import accumulate, chain, groupby, repeat, takewhile
 from operator import neg
 from typing import Any, NamedTuple
 
-from query.identity import identities_of, identity_of
+from query.identity import identities_of
 from query.merge import MergedHits, merge_hits
 from query.ranking import RankingKey, RankingKeys
 from query.rewrite import distinct_attribute, head_length, rewrite_keys
@@ -51,6 +51,20 @@ class KeyList(NamedTuple):
 KeyLists = Sequence[KeyList]
 
 
+class WindowPlan(NamedTuple):
+    """What the keys say of a window.
+
+    Attributes:
+        lists: the keys, one list of each node.
+        windows: each node's part of the window.
+        page: the keys of the window's hits, where they decide its order; None where only whole hits do.
+    """
+
+    lists: KeyLists
+    windows: Sequence[Window]
+    page: MergedHits | None = None
+
+
 def is_deep(search: SearchRequest, rules: IndexRules, *, parts: int) -> bool:
     """Return whether two rounds are cheaper than one for this window over so many nodes."""
     window = search.window(rules.hits_max)
@@ -76,12 +90,12 @@ def key_lists(search: SearchRequest, rules: IndexRules, answers: Sequence[tuple[
     return [KeyList(hits, [hit["_rankingScore"] for hit in hits] if by_score else ()) for hits in heads]
 
 
-def plan_windows(search: SearchRequest, rules: IndexRules, lists: KeyLists) -> Sequence[Window] | None:
+def plan_windows(search: SearchRequest, rules: IndexRules, lists: KeyLists) -> WindowPlan | None:
     """Return each node's part of the window, or None where keys do not tell."""
     window = search.window(rules.hits_max)
     name = rules.primary_key or ""
     if ranks_by_score(search, rules):
-        return _windows_by_score(lists, window, name)
+        return WindowPlan(lists, _windows_by_score(lists, window, name))
     merged = merge_hits(
         [keys.hits for keys in lists],
         window,
@@ -91,44 +105,35 @@ def plan_windows(search: SearchRequest, rules: IndexRules, lists: KeyLists) -> S
     )
     if merged.short or merged.orphaned:
         return None
-    places = [{identity_of(hit, name): place for place, hit in enumerate(keys.hits)} for keys in lists]
     found: list[list[int]] = [[] for _ in lists]
-    for hit, source in zip(merged.hits, merged.sources, strict=True):
-        found[source].append(places[source][identity_of(hit, name)])
-    return [Window(own[0], own[-1] + 1 - own[0]) if own else Window(0, 0) for own in found]
+    for source, place in zip(merged.sources, merged.places, strict=True):
+        found[source].append(place)
+    windows = [Window(own[0], own[-1] + 1 - own[0]) if own else Window(0, 0) for own in found]
+    return WindowPlan(lists, windows, merged)
 
 
 def cut_page(
-    search: SearchRequest,
-    rules: IndexRules,
-    lists: KeyLists,
-    windows: Sequence[Window],
-    answers: Sequence[Sequence[Mapping[str, Any]]],
+    search: SearchRequest, rules: IndexRules, plan: WindowPlan, answers: Sequence[Sequence[Mapping[str, Any]]]
 ) -> MergedHits | None:
     """Return the window's hits, whole, or None where keys and hits do not fit or do not decide.
 
     Args:
         search: the user's search.
         rules: the user's settings.
-        lists: the keys, one of each node.
-        windows: what each node was asked for.
-        answers: the hits it gave.
+        plan: what the nodes were asked for.
+        answers: the hits that each gave.
     """
     name = rules.primary_key or ""
-    for keys, asked, hits in zip(lists, windows, answers, strict=True):
+    for keys, asked, hits in zip(plan.lists, plan.windows, answers, strict=True):
         head = keys.hits[asked.offset : asked.offset + asked.limit]
-        if [identity_of(hit, name) for hit in hits] != [identity_of(hit, name) for hit in head]:
+        if identities_of(hits, name) != identities_of(head, name):
             return None
-    window = search.window(rules.hits_max)
-    if ranks_by_score(search, rules):
-        page = _page_by_score(lists, windows, answers, window, name)
+    if plan.page is None:
+        page = _page_by_score(plan.lists, plan.windows, answers, search.window(rules.hits_max), name)
         return None if page is None else MergedHits(tuple(page), ())
-    by_id = [{identity_of(hit, name): hit for hit in hits} for hits in answers]
-    merged = merge_hits(
-        [keys.hits for keys in lists], window, primary_key=name, distinct=distinct_attribute(search, rules)
-    )
-    whole = (by_id[source][identity_of(hit, name)] for hit, source in zip(merged.hits, merged.sources, strict=True))
-    return replace(merged, hits=tuple(whole))
+    entries = zip(plan.page.sources, plan.page.places, strict=True)
+    whole = (answers[source][place - plan.windows[source].offset] for source, place in entries)
+    return replace(plan.page, hits=tuple(whole))
 
 
 class _Run(NamedTuple):
@@ -155,11 +160,12 @@ def _windows_by_score(lists: KeyLists, window: Window, name: str) -> Sequence[Wi
     places = [bisect_left(keys.scores, -best, key=neg) for keys in lists]
     ties: dict[float, list[_Run]] = {}
     for source, keys in enumerate(lists):
-        place = places[source]
-        for score, tie in groupby(keys.scores[place : bisect_right(keys.scores, -worst, key=neg)]):
-            size = len(list(tie))
-            ties.setdefault(score, []).append(_Run(source, place, size))
-            place += size
+        place, end = places[source], bisect_right(keys.scores, -worst, key=neg)
+        while place < end:
+            score = keys.scores[place]
+            tied = bisect_right(keys.scores, -score, place, end, key=neg) - place
+            ties.setdefault(score, []).append(_Run(source, place, tied))
+            place += tied
     first, page = _slice(lists, [ties[score] for score in sorted(ties, reverse=True)], places, window, name)
     counts = Counter(source for source, _ in page)
     planned = []
@@ -190,33 +196,81 @@ def _slice(
             for run in tie:
                 places[run.source] += run.size
         elif rank < end:
-            order = _tie_order(lists, tie, name)
-            for source, _ in order[: max(0, window.offset - rank)]:
-                places[source] += 1
-            page += order[max(0, window.offset - rank) : end - rank]
+            first = max(0, window.offset - rank)
+            before, within = _cut_tie(lists, tie, Window(first, min(end - rank, size) - first), name)
+            for run, count in zip(tie, before, strict=True):
+                places[run.source] += count
+            page += within
         else:
             break
         rank += size
     return places, page
 
 
-def _tie_order(lists: KeyLists, tie: Sequence[_Run], name: str) -> list[tuple[int, int]]:
-    """Return list and place of hits that tie, in the order in which heads merge.
+def _cut_tie(
+    lists: KeyLists, tie: Sequence[_Run], part: Window, name: str
+) -> tuple[Sequence[int], Sequence[tuple[int, int]]]:
+    """Return how many hits of each run come before a part of a tie, and list and place of those within it.
 
-    The smaller id goes first, but none goes before the one in front of it in its own list: it counts as the largest id
-    up to it.
+    In the order in which heads merge: the smaller id goes first, but none goes before the one in front of it in its own
+    list, so it counts as the largest id up to it; among equal ids the order of the lists decides.
     """
     identities = [identities_of(lists[run.source].hits[run.first : run.first + run.size], name) for run in tie]
-    if len(set(map(type, chain.from_iterable(identities)))) > 1:
-        identities = [[(isinstance(identity, str), identity) for identity in own] for own in identities]
-    ranks: list[Any] = []
-    entries: list[tuple[int, int]] = []
-    for run, own in zip(tie, identities, strict=True):
-        # Mostly they rise already, which is seen ten times faster than the largest so far is found.
-        ranks += own if own == sorted(own) else accumulate(own, max)
-        entries += zip(repeat(run.source), range(run.first, run.first + run.size))
-    # Equal ids stay in the order of the lists: sorting is stable.
-    return [entries[number] for number in sorted(range(len(ranks)), key=ranks.__getitem__)]
+    try:
+        before, entries = _cut_rising([_rising(own) for own in identities], part)
+    except TypeError:  # numbers and texts: numbers go first
+        pairs = [[(isinstance(identity, str), identity) for identity in own] for own in identities]
+        before, entries = _cut_rising([_rising(own) for own in pairs], part)
+    return before, [(tie[number].source, tie[number].first + place) for number, place in entries]
+
+
+def _cut_rising(lists: Sequence[Sequence[Any]], part: Window) -> tuple[Sequence[int], Sequence[tuple[int, int]]]:
+    """Return how many values of each rising list come before a part of all in order, and list and place of the part's.
+
+    Nothing is sorted but the part itself: of some thousand ties a page needs a few.
+    """
+    before = _count_first(lists, part.offset)
+    entries = sorted(
+        (value, number, place)
+        for number, (own, start) in enumerate(zip(lists, before, strict=True))
+        for place, value in enumerate(own[start : start + part.limit], start)
+    )
+    return before, [(number, place) for _, number, place in entries[: part.limit]]
+
+
+def _count_first(lists: Sequence[Sequence[Any]], count: int) -> list[int]:
+    """Return how many of the first ``count`` values of all are each rising list's; equal ones in the lists' order."""
+    low, high = [0] * len(lists), [len(own) for own in lists]
+    while sum(low) < count:
+        widest = max(range(len(lists)), key=lambda number: high[number] - low[number])
+        pivot = lists[widest][(low[widest] + high[widest]) // 2]
+        smaller = [bisect_left(*each) for each in zip(lists, repeat(pivot), low, high, strict=False)]
+        equal = [bisect_right(*each) for each in zip(lists, repeat(pivot), low, high, strict=False)]
+        if sum(smaller) >= count:
+            high = smaller
+        elif sum(equal) <= count:
+            low = equal
+        else:
+            for number, end in enumerate(equal):
+                smaller[number] += min(end - smaller[number], count - sum(smaller))
+            return smaller
+        if sum(high) == count:
+            return high
+    return low
+
+
+def _rising(identities: list[Any]) -> list[Any]:
+    """Return for each id the largest up to it."""
+    # Mostly they rise already, or nearly: then sorting them is the fastest way to see it.
+    if identities == sorted(identities):
+        return identities
+    largest = identities[0]
+    rising = []
+    for identity in identities:
+        if identity > largest:  # noqa: PLR1730 - max() takes three times as long
+            largest = identity
+        rising.append(largest)
+    return rising
 
 
 class _Zone(NamedTuple):
@@ -237,11 +291,8 @@ def _zone(source: int, keys: KeyList, asked: Window, rankings: Sequence[RankingK
     if not rankings:
         return _Zone(asked.offset, asked.offset, ())
     first, end = asked.offset, asked.offset + len(rankings)
-    low, high = first, end
-    while low > 0 and keys.scores[low - 1] == keys.scores[first]:
-        low -= 1
-    while high < len(keys.hits) and keys.scores[high] == keys.scores[end - 1]:
-        high += 1
+    low = first - _tied(reversed(keys.scores[:first]), keys.scores[first])
+    high = end + _tied(keys.scores[end:], keys.scores[end - 1])
     runs: list[tuple[RankingKey, _Run]] = []
     place = low
     # A hit that ranks better than the one in front of it waits for that one all the same.
@@ -251,6 +302,11 @@ def _zone(source: int, keys: KeyList, asked: Window, rankings: Sequence[RankingK
         runs.append((key, _Run(source, place, size)))
         place += size
     return _Zone(low, high, runs)
+
+
+def _tied(scores: Iterable[float], score: float) -> int:
+    """Return how many of the scores, from the first on, are this one."""
+    return len(list(takewhile(score.__eq__, scores)))
 
 
 def _page_by_score(

@@ -5,6 +5,7 @@ calls it: whatever merges hits. It must not know: where hits come from.
 """
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from schemas.document_ids import find_ids
@@ -23,7 +24,10 @@ def identities_of(hits: Sequence[Mapping[str, Any]], primary_key: str) -> list[A
     """Return the ids of many hits."""
     if "." in primary_key:
         return [identity_of(hit, primary_key) for hit in hits]
-    return [hit.get(primary_key) for hit in hits]
+    try:
+        return list(map(itemgetter(primary_key), hits))
+    except KeyError:  # a hit without one
+        return [hit.get(primary_key) for hit in hits]
 
 
 def identity_key(hit: Mapping[str, Any], primary_key: str) -> tuple[bool, Any]:

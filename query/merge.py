@@ -34,6 +34,7 @@ class MergedHits:
     Attributes:
         hits: the window's hits, in order, as the nodes gave them.
         sources: for each hit, the number of the list it came from.
+        places: for each hit, its place in that list.
         duplicates: how many hits were left out because a better one has the same distinct value.
         short: numbers of the lists that ended before the window was full although their node has more: the hits from
             there on may be others. Happens with ``distinct`` over lists of values only; ask these nodes for more.
@@ -42,6 +43,7 @@ class MergedHits:
 
     hits: tuple[Hit, ...]
     sources: tuple[int, ...]
+    places: tuple[int, ...] = ()
     duplicates: int = 0
     short: tuple[int, ...] = ()
     orphaned: bool = False
@@ -92,6 +94,7 @@ def merge_hits(
     heapify(heads)
     merged: list[Hit] = []
     sources: list[int] = []
+    places: list[int] = []
     short: list[int] = []
     duplicates = 0
     while heads and len(merged) < end:
@@ -101,6 +104,7 @@ def merge_hits(
         if seen is None or seen.add(hit):
             merged.append(hit)
             sources.append(source)
+            places.append(place)
         else:
             duplicates += 1
         place += 1
@@ -113,6 +117,7 @@ def merge_hits(
     return MergedHits(
         tuple(merged[window.offset :]),
         tuple(sources[window.offset :]),
+        tuple(places[window.offset :]),
         duplicates,
         tuple(short),
         orphaned=seen is not None and seen.orphaned,

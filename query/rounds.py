@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from query.deep_pages import KeyLists, cut_page, is_deep, key_body, key_lists, plan_windows
+from query.deep_pages import WindowPlan, cut_page, is_deep, key_body, key_lists, plan_windows
 from query.facet_counts import added_counts, counts_body, is_countable
 from query.merge import MergedAnswer, facets_of, merge_answers, merge_page, pass_through, with_facets
 from query.rewrite import head_length, rewrite, with_shards
@@ -68,6 +68,7 @@ class Ask:
         parts: whom to ask; None is whomever the route names.
         length: hits of a head; None is up to the window's end.
         windows: of each part, with purpose ``WINDOWS``.
+        plan: what the keys said, with purpose ``WINDOWS``.
         values: of each facet those to count, with purpose ``COUNTS``.
         kind: which of the searches that one by words and similarity is made of (``query/hybrid.py``).
     """
@@ -76,6 +77,7 @@ class Ask:
     parts: tuple[Part, ...] | None = None
     length: int | None = None
     windows: Mapping[Part, Window] = field(default_factory=dict)
+    plan: WindowPlan | None = None
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kind: SearchKind | None = None
 
@@ -173,20 +175,19 @@ def make_bodies(case: SearchCase) -> Callable[[Ask, Part], dict[str, Any]]:
 
 def _after_keys(case: SearchCase, last: Round) -> Ask:
     lists = key_lists(case.search, case.rules, last.answers)
-    windows = plan_windows(case.search, case.rules, lists)
-    if windows is None:
+    plan = plan_windows(case.search, case.rules, lists)
+    if plan is None:
         return Ask(Purpose.HEADS)
     parts = tuple(part for part, _ in last.answers)
-    return Ask(Purpose.WINDOWS, parts, windows=dict(zip(parts, windows, strict=True)))
+    return Ask(Purpose.WINDOWS, parts, windows=dict(zip(parts, plan.windows, strict=True)), plan=plan)
 
 
 def _page(case: SearchCase, *, keys: Round, windows: Round) -> MergedAnswer | None:
     """Return the answer of a deep page, or None where windows and keys do not fit."""
     if [part for part, _ in keys.answers] != [part for part, _ in windows.answers]:
         return None
-    lists: KeyLists = key_lists(case.search, case.rules, keys.answers)
-    asked = [windows.ask.windows[part] for part, _ in windows.answers]
-    page = cut_page(case.search, case.rules, lists, asked, [answer["hits"] for _, answer in windows.answers])
+    assert windows.ask.plan is not None, "windows are planned"
+    page = cut_page(case.search, case.rules, windows.ask.plan, [answer["hits"] for _, answer in windows.answers])
     if page is None:
         return None
     return merge_page(case.search, page, [answer for _, answer in keys.answers], rules=case.rules)

@@ -32,14 +32,15 @@ def _hit(identity: int | str, rank: int, stretch: float) -> dict[str, Any]:
 
 @st.composite
 def node_lists(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
-    """Three nodes' lists with many ties, in an order of the nodes' own; scores of one may be off."""
+    """Three nodes' lists with many ties, in an order of the nodes' own; scores of one may be off, ids of two kinds."""
     identities = iter(draw(st.permutations(range(90))))
-    texts = draw(st.booleans())
+    named = draw(st.sampled_from([lambda _: False, lambda _: True, lambda number: number % 2]))
     lists = []
     for _ in range(3):
         ranks = sorted(draw(st.lists(st.integers(0, RANKS_MAX), max_size=30)))
         stretch = draw(st.sampled_from([1.0, 1.0, 1.0, 0.9, 0.5]))
-        lists.append([_hit(f"f{next(identities)}" if texts else next(identities), r, stretch) for r in ranks])
+        own = [f"f{number}" if named(number) else number for number, _ in zip(identities, ranks, strict=False)]
+        lists.append([_hit(identity, rank, stretch) for identity, rank in zip(own, ranks, strict=True)])
     return lists
 
 
@@ -54,10 +55,10 @@ def test_page_of_windows_equals_page_of_whole_heads(lists: list[list[dict[str, A
     search = SearchRequest(q="a", offset=offset, limit=limit)
     keys = _keys(search, RULES, lists)
 
-    windows = plan_windows(search, RULES, keys)
-    assert windows is not None
-    answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, windows, strict=True)]
-    page = cut_page(search, RULES, keys, windows, answers)
+    plan = plan_windows(search, RULES, keys)
+    assert plan is not None
+    answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, plan.windows, strict=True)]
+    page = cut_page(search, RULES, plan, answers)
 
     event("decided" if page else "not decided")
     if page is not None:
@@ -73,11 +74,11 @@ def test_page_where_scores_are_right_is_always_decided(
     search = SearchRequest(q="a", offset=offset, limit=limit)
     keys = _keys(search, RULES, lists)
 
-    windows = plan_windows(search, RULES, keys)
-    assert windows is not None
-    answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, windows, strict=True)]
+    plan = plan_windows(search, RULES, keys)
+    assert plan is not None
+    answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, plan.windows, strict=True)]
 
-    assert cut_page(search, RULES, keys, windows, answers) is not None
+    assert cut_page(search, RULES, plan, answers) is not None
 
 
 @given(node_lists(), st.integers(0, 60), st.integers(1, 12))
@@ -86,14 +87,14 @@ def test_page_by_details_equals_page_of_whole_heads(lists: list[list[dict[str, A
     search = SearchRequest(q="a", offset=offset, limit=limit)
     keys = _keys(search, SORTED, lists)
 
-    windows = plan_windows(search, SORTED, keys)
-    assert windows is not None
-    answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, windows, strict=True)]
-    page = cut_page(search, SORTED, keys, windows, answers)
+    plan = plan_windows(search, SORTED, keys)
+    assert plan is not None
+    answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, plan.windows, strict=True)]
+    page = cut_page(search, SORTED, plan, answers)
 
     assert page is not None
     assert page.hits == merge_hits(lists, Window(offset, limit), primary_key="id").hits
-    assert sum(own.limit for own in windows) == len(page.hits)
+    assert sum(own.limit for own in plan.windows) == len(page.hits)
 
 
 @given(node_lists(), st.integers(0, 40), st.integers(1, 12), st.sampled_from([RULES, SORTED]))
@@ -113,10 +114,10 @@ def test_page_by_an_id_within_an_object_is_the_page_by_a_flat_one(
 def _two_rounds(search: SearchRequest, rules: IndexRules, lists: Sequence[Sequence[Hit]]) -> Sequence[Hit]:
     """Return the page's hits, none where it is not decided."""
     keys = _keys(search, rules, lists)
-    windows = plan_windows(search, rules, keys)
-    assert windows is not None
-    answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, windows, strict=True)]
-    page = cut_page(search, rules, keys, windows, answers)
+    plan = plan_windows(search, rules, keys)
+    assert plan is not None
+    answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, plan.windows, strict=True)]
+    page = cut_page(search, rules, plan, answers)
     return () if page is None else page.hits
 
 
@@ -125,11 +126,11 @@ def test_page_of_another_replica_is_refused() -> None:
     lists = [[_hit(number, 0, 1.0) for number in range(start, 30, 3)] for start in range(3)]
     search = SearchRequest(q="a", offset=10, limit=5)
     keys = _keys(search, RULES, lists)
-    windows = plan_windows(search, RULES, keys)
-    assert windows is not None
-    answers = [list(reversed(hits))[own.offset :][: own.limit] for hits, own in zip(lists, windows, strict=True)]
+    plan = plan_windows(search, RULES, keys)
+    assert plan is not None
+    answers = [list(reversed(hits))[own.offset :][: own.limit] for hits, own in zip(lists, plan.windows, strict=True)]
 
-    assert cut_page(search, RULES, keys, windows, answers) is None
+    assert cut_page(search, RULES, plan, answers) is None
 
 
 @pytest.mark.parametrize(

@@ -87,12 +87,14 @@ def test_paging_through_equals_one_long_page(lists: list[list[Hit]], size: int) 
 
 @given(node_lists())
 def test_merge_keeps_each_nodes_order(lists: list[list[Hit]]) -> None:
-    """Hits of one node stay in that node's order, ties included."""
+    """Hits of one node stay in that node's order, ties included; where each came from is told."""
     merged = merge_hits(lists, Window(0, HITS_MAX), primary_key="id")
 
     for source, hits in enumerate(lists):
-        places = [hit for hit, origin in zip(merged.hits, merged.sources, strict=True) if origin == source]
-        assert places == hits
+        own = [place for place, origin in zip(merged.places, merged.sources, strict=True) if origin == source]
+        assert own == list(range(len(hits)))
+    named = zip(merged.sources, merged.places, strict=True)
+    assert [lists[source][place] for source, place in named] == list(merged.hits)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(-3, 3)), unique=True, max_size=40), st.data())
