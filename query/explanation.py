@@ -126,7 +126,9 @@ def _inexact(case: SearchCase, merged: MergedAnswer, missing: Sequence[ShardId])
         found.append("shards are missing")
     if merged.short or merged.orphaned:
         found.append("hits: distinct over lists of values")
-    if distinct_attribute(search, case.rules) is not None:
+    if merged.inexact_total:
+        found.append("total: distinct counts values that several nodes have more than once")
+    elif distinct_attribute(search, case.rules) is not None and not search.is_paged:
         found.append("total: distinct counts the duplicates met so far")
     if search.ranking_score_threshold is not None:
         found.append("total: a threshold counts what was looked at")

@@ -120,7 +120,17 @@ def merge_federated(federation: Federation, indexes: Sequence[IndexAnswers]) -> 
     body |= _paging(federation, max(total, 0))
     if any(query.search.kind is not SearchKind.WORDS for found in indexes for query in found.case.queries):
         body["semanticHitCount"] = sum(_is_similar(hit) for hit in page)
-    return body | _facets(federation, indexes)
+    facets, inexact = _facets(federation, indexes)
+    told: dict[str, Any] = {"inexactFacets": inexact} if inexact else {}
+    if federation.is_paged and any(_counts_values_apart(found) for found in indexes):
+        told["inexactTotal"] = True
+    return body | facets | ({"_miroir": told} if told else {})
+
+
+def _counts_values_apart(found: IndexAnswers) -> bool:
+    """Return whether nodes keep a document of each value of ``distinct`` each for itself."""
+    attributes = (distinct_attribute(query.search, found.case.rules) for query in found.case.queries)
+    return len(found.answers) > 1 and any(attributes)
 
 
 def _end(federation: Federation) -> int:
@@ -271,11 +281,13 @@ def _paging(federation: Federation, total: int) -> dict[str, int]:
     return {"hitsPerPage": size, "page": page, "totalPages": pages, "totalHits": total}
 
 
-def _facets(federation: Federation, indexes: Sequence[IndexAnswers]) -> dict[str, Any]:
+def _facets(federation: Federation, indexes: Sequence[IndexAnswers]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the facets as they stand in the answer, and by index the names of those that are not exact."""
     by_index: dict[str, dict[str, Any]] = {}
+    inexact: dict[str, list[str]] = {}
     orders: dict[str, str] = {}
-    for case, answers in sorted(indexes, key=lambda found: found.case.rules.index):
-        rules = case.rules
+    for found in sorted(indexes, key=lambda found: found.case.rules.index):
+        case, answers, rules = found.case, found.answers, found.case.rules
         if federation.facets.get(rules.index) is None:
             continue
         parts = [_without_marker(answer.get("facetsByIndex", {}).get(case.node_index) or {}) for answer in answers]
@@ -286,15 +298,15 @@ def _facets(federation: Federation, indexes: Sequence[IndexAnswers]) -> dict[str
             candidates=sum(map(_total, answers)),
         )
         by_index[rules.index] = {"distribution": merged.distribution, "stats": merged.stats}
+        if names := merged.distribution if _counts_values_apart(found) else merged.inexact:
+            inexact[rules.index] = list(names)
         for name in merged.distribution:
             orders.setdefault(name, rules.facet_order(name))
     if not by_index:
-        return {}
-    return (
-        _merged_facets(by_index, orders, federation.values_max)
-        if federation.merges_facets
-        else {"facetsByIndex": by_index}
-    )
+        return {}, {}
+    if federation.merges_facets:
+        return _merged_facets(by_index, orders, federation.values_max), inexact
+    return {"facetsByIndex": by_index}, inexact
 
 
 def _without_marker(part: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -39,6 +39,7 @@ class MergedHits:
         short: numbers of the lists that ended before the window was full although their node has more: the hits from
             there on may be others. Happens with ``distinct`` over lists of values only; ask these nodes for more.
         orphaned: whether nodes may have left out, as duplicates, hits that are none in the whole (``query.distinct``).
+        exhausted: whether every hit of every list was looked at.
     """
 
     hits: tuple[Hit, ...]
@@ -47,6 +48,7 @@ class MergedHits:
     duplicates: int = 0
     short: tuple[int, ...] = ()
     orphaned: bool = False
+    exhausted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class MergedAnswer:
         inexact_facets: facets whose counts or cut a node's own cut may have changed.
         orphaned: as in ``MergedHits``.
         doubtful: as in ``query.facets.MergedFacets``.
+        inexact_total: whether the total, which pages promise to be exact, counts what ``distinct`` may leave out.
     """
 
     body: dict[str, Any]
@@ -66,6 +69,7 @@ class MergedAnswer:
     inexact_facets: tuple[str, ...] = ()
     orphaned: bool = False
     doubtful: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    inexact_total: bool = False
 
 
 def merge_hits(
@@ -121,6 +125,7 @@ def merge_hits(
         duplicates,
         tuple(short),
         orphaned=seen is not None and seen.orphaned,
+        exhausted=not heads,
     )
 
 
@@ -151,13 +156,7 @@ def merge_answers(
         distinct=distinct_attribute(search, rules),
         asked=asked or head_length(search, rules),
     )
-    total = max(sum(map(total_of, answers)) - merged.duplicates, 0)
-    view = view_of(search, rules)
-    hits = [strip_hit(hit, view) for hit in merged.hits]
-    body, facets = _body(search, answers, hits, total, rules=rules, processing_time_ms=processing_time_ms)
-    if request_uid is not None:
-        body["requestUid"] = request_uid
-    return MergedAnswer(body, merged.short, facets.inexact, merged.orphaned, facets.doubtful)
+    return _merged(search, merged, answers, rules=rules, processing_time_ms=processing_time_ms, request_uid=request_uid)
 
 
 def merge_page(
@@ -171,11 +170,12 @@ def merge_page(
         answers: one of each node asked, with its totals.
         rules: the user's settings.
     """
-    view = view_of(search, rules)
-    hits = [strip_hit(hit, view) for hit in page.hits]
-    total = max(sum(map(total_of, answers)) - page.duplicates, 0)
-    body, facets = _body(search, answers, hits, total, rules=rules, processing_time_ms=0)
-    return MergedAnswer(body, page.short, facets.inexact, page.orphaned, facets.doubtful)
+    return _merged(search, page, answers, rules=rules)
+
+
+def with_total(search: SearchRequest, merged: MergedAnswer, total: int) -> MergedAnswer:
+    """Return the answer with another total, an exact one."""
+    return replace(merged, body={**merged.body, **paging(search, total)}, inexact_total=False)
 
 
 def with_facets(merged: MergedAnswer, facets: MergedFacets) -> MergedAnswer:
@@ -213,6 +213,39 @@ def pass_through(
         body["requestUid"] = request_uid
     # Whatever the node cut: a single node would have cut it.
     return MergedAnswer(body)
+
+
+def _merged(
+    search: SearchRequest,
+    merged: MergedHits,
+    answers: Sequence[Answer],
+    *,
+    rules: IndexRules,
+    processing_time_ms: int = 0,
+    request_uid: str | None = None,
+) -> MergedAnswer:
+    """Return the answer of these hits, counts and facets of the nodes' answers added up."""
+    view = view_of(search, rules)
+    hits = [strip_hit(hit, view) for hit in merged.hits]
+    total = sum(map(total_of, answers))
+    body, facets = _body(
+        search,
+        answers,
+        hits,
+        max(total - merged.duplicates, 0),
+        rules=rules,
+        processing_time_ms=processing_time_ms,
+    )
+    if request_uid is not None:
+        body["requestUid"] = request_uid
+    inexact, inexact_total = facets.inexact, False
+    if len(answers) > 1 and distinct_attribute(search, rules) is not None:
+        # Each node counts a value of ``distinct`` for itself: known to fit only where all their hits were looked at.
+        known = merged.exhausted and not merged.orphaned and total == sum(len(answer["hits"]) for answer in answers)
+        inexact_total = search.is_paged and not known
+        if not known or merged.duplicates:
+            inexact = tuple(body.get("facetDistribution", ()))
+    return MergedAnswer(body, merged.short, inexact, merged.orphaned, facets.doubtful, inexact_total)
 
 
 def _body(

@@ -9,6 +9,7 @@ round        asks the nodes for
 ``LONGER``   a longer head: ``distinct`` dropped so many hits that the window may be wrong
 ``PLAIN``    a longer head, duplicates and all: a hit that is a duplicate of another node's hid others on its own
 ``COUNTS``   how often a few facet values occur where they are not listed (``query/facet_counts.py``)
+``VALUES``   the values of ``distinct``, for the total that pages have (``query/distinct_totals.py``)
 ===========  ==========================================================================================================
 
 What always holds: a plain function of what was asked and answered; at most ``ROUNDS_MAX`` rounds; a round whose answers
@@ -22,8 +23,17 @@ from enum import Enum
 from typing import Any
 
 from query.deep_pages import WindowPlan, cut_page, is_deep, key_body, key_lists, plan_windows
+from query.distinct_totals import is_total_countable, total_of_values, values_body
 from query.facet_counts import added_counts, counts_body, is_countable
-from query.merge import MergedAnswer, facets_of, merge_answers, merge_page, pass_through, with_facets
+from query.merge import (
+    MergedAnswer,
+    facets_of,
+    merge_answers,
+    merge_page,
+    pass_through,
+    with_facets,
+    with_total,
+)
 from query.rewrite import head_length, rewrite, with_shards
 from query.routing import Part
 from query.rules import IndexRules
@@ -39,7 +49,7 @@ PLAIN_HITS_MIN = 200
 """Hits of a head with all its duplicates: most searches end within them, and more cost more than they mend."""
 
 ROUNDS_MAX = 8
-"""Keys, windows that do not fit, whole heads, longer ones, one with all duplicates; and counts."""
+"""Keys, windows that do not fit, whole heads, longer ones, one with all duplicates; and counts or values."""
 
 Answers = Sequence[tuple[Part, Any]]
 
@@ -53,6 +63,7 @@ class Purpose(Enum):
     LONGER = "longer"
     PLAIN = "plain"
     COUNTS = "counts"
+    VALUES = "values"
 
 
 _ASKED_ALIKE = frozenset((Purpose.HEADS, Purpose.KEYS, Purpose.LONGER, Purpose.PLAIN))
@@ -110,10 +121,17 @@ def decide_round(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round
     """
     if rounds and rounds[-1].ask.purpose is Purpose.COUNTS:
         return _with_counts(case, route, rounds)
+    if rounds and rounds[-1].ask.purpose is Purpose.VALUES:
+        return _with_total(case, route, rounds)
     step = _decide_hits(case, route, rounds)
-    if isinstance(step, MergedAnswer) and is_countable(case.search, case.rules, step.doubtful):
-        parts = tuple(part for part, _ in _counted(rounds))
-        return Ask(Purpose.COUNTS, parts, values=step.doubtful)
+    if isinstance(step, Ask):
+        return step
+    if is_countable(case.search, case.rules, step.doubtful):
+        return Ask(Purpose.COUNTS, tuple(part for part, _ in _counted(rounds)), values=step.doubtful)
+    if step.inexact_total:
+        answers = _counted(rounds)
+        if is_total_countable(case.search, case.rules, [answer for _, answer in answers]):
+            return Ask(Purpose.VALUES, tuple(part for part, _ in answers))
     return step
 
 
@@ -137,8 +155,8 @@ def _decide_hits(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round
             merged = merge_answers(case.search, answers, rules=case.rules, asked=length)
             # More duplicates than were asked for: then the page that nodes made is the better one.
             return _merge_heads(case, rounds[:-1]) if merged.short else merged
-        case Purpose.COUNTS:
-            raise AssertionError("counts are the last round")
+        case Purpose.COUNTS | Purpose.VALUES:
+            raise AssertionError("counts and values are the last round")
 
 
 def body_of(case: SearchCase, ask: Ask, part: Part) -> dict[str, Any]:
@@ -149,6 +167,8 @@ def body_of(case: SearchCase, ask: Ask, part: Part) -> dict[str, Any]:
         return key_body(case.search, case.rules, part.shards)
     if ask.purpose is Purpose.COUNTS:
         return counts_body(case.search, case.rules, part.shards, ask.values)
+    if ask.purpose is Purpose.VALUES:
+        return values_body(case.search, case.rules, part.shards)
     # A part that nobody planned has no window: its answer will not fit, and whole heads are asked for.
     window = ask.windows.get(part) if ask.purpose is Purpose.WINDOWS else None
     plain = ask.purpose is Purpose.PLAIN
@@ -239,6 +259,18 @@ def _with_counts(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round
     total = sum(answer.get("totalHits", answer.get("estimatedTotalHits", 0)) for _, answer in answers)
     facets = facets_of([answer for _, answer in answers], rules=case.rules, candidates=total, refined=refined)
     return with_facets(merged, facets)
+
+
+def _with_total(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round]) -> MergedAnswer:
+    """Return the answer with the total that the values make exact; without it where other nodes answered."""
+    merged = _decide_hits(case, route, rounds[:-1])
+    assert isinstance(merged, MergedAnswer), "values are asked for last"
+    answers, valued = _counted(rounds[:-1]), dict(rounds[-1].answers)
+    if any(part not in valued for part, _ in answers):
+        return merged
+    own = [valued[part] for part, _ in answers]
+    total = total_of_values(case.search, case.rules, [answer for _, answer in answers], own)
+    return merged if total is None else with_total(case.search, merged, total)
 
 
 def _newest(rounds: Sequence[Round]) -> Answers:

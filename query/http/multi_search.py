@@ -98,7 +98,8 @@ async def _federated(
     missing = {uid: read.missing for uid, read in zip(uids, reads, strict=True) if read.missing}
     if missing:
         shards = {uid: service.views.topology.index(IndexUid(uid)).shards for uid in missing}
-        body["_miroir"] = {"coverage": {uid: coverage(shards[uid], lost) for uid, lost in missing.items()}}
+        covered = {uid: coverage(shards[uid], lost) for uid, lost in missing.items()}
+        body["_miroir"] = {"coverage": covered, **body.get("_miroir", {})}
     service.metrics.observe_search("partial" if missing else "ok", took_s)
     return json_response(body, headers=_degraded({f"{uid}:{shard}" for uid in missing for shard in missing[uid]}))
 

@@ -98,7 +98,10 @@ async def _search(service: Service, uid: IndexUid, search: SearchRequest, demand
     if slow_ms and read.took_s * 1000 >= slow_ms:
         extra = {"request": REQUEST_ID.get(), "search": search.q, "explain": _explanation(service, case, read)}
         _log.warning("a search was slow", extra=extra)
-    return SearchAnswer(told(body, service, uid, read.missing, read.outcome.inexact_facets), read.missing)
+    body = told(body, service, uid, read.missing, read.outcome.inexact_facets)
+    if read.outcome.inexact_total:
+        body["_miroir"] = {**body.get("_miroir", {}), "inexactTotal": True}
+    return SearchAnswer(body, read.missing)
 
 
 async def _read(

@@ -73,3 +73,14 @@ def test_explanation_says_what_is_not_exact() -> None:
         "hits:",
     ]
     assert found["missing"] == [1]
+
+
+def test_explanation_of_pages_tells_an_exact_total_from_another() -> None:
+    """Pages promise a total: it is named where ``distinct`` makes it too high."""
+    case = SearchCase(SearchRequest(distinct="kind", page=1), RULES, 2)
+
+    exact = build_explanation(case, MergedAnswer({"hits": [{}]}), TRACE)
+    other = build_explanation(case, MergedAnswer({"hits": [{}]}, inexact_total=True), TRACE)
+
+    assert exact["inexact"] == []
+    assert other["inexact"] == ["total: distinct counts values that several nodes have more than once"]

@@ -116,6 +116,35 @@ def test_page_that_distinct_left_short_is_asked_for_again(federation: dict[str, 
     assert sharded.asked.get("further", 0) <= ROUNDS_MAX
 
 
+@pytest.mark.parametrize("merged", [{}, {"mergeFacets": {}}], ids=["by index", "merged"])
+def test_facets_beside_distinct_are_said_not_to_be_exact(merged: dict[str, Any]) -> None:
+    """Each node counts a document of its own of a value that several have; without ``distinct`` counts just add up."""
+    documents = [{"id": number, "text": "moon", "kind": "abc"[number % 3], "n": number % 2} for number in range(60)]
+    sharded = ShardedIndex("films", SETTINGS, documents)
+    federation = {"facetsByIndex": {"films": ["kind", "n"]}, **merged}
+
+    plain = sharded.federated({"queries": [{"indexUid": "films"}], "federation": {**federation, "page": 1}})
+    listed = sharded.federated({"queries": [{"indexUid": "films", "distinct": "kind"}], "federation": federation})
+    paged = sharded.federated({"queries": [{"indexUid": "films"}], "federation": {"distinct": "kind", "page": 1}})
+
+    assert "_miroir" not in plain
+    assert listed["_miroir"] == {"inexactFacets": {"films": ["kind", "n"]}}
+    assert paged["_miroir"] == {"inexactTotal": True}
+
+
+def test_facets_that_nodes_cut_are_named_by_index() -> None:
+    """What a node left out of its list may be among the first of all."""
+    counted = {**SETTINGS, "faceting": {"maxValuesPerFacet": 2, "sortFacetValuesBy": {"kind": "count"}}}
+    documents = [{"id": number, "kind": f"k{number % 20}"} for number in range(100)]
+    sharded = ShardedIndex("films", counted, documents, facet_values_node=3)
+
+    got = sharded.federated(
+        {"queries": [{"indexUid": "films"}], "federation": {"facetsByIndex": {"films": ["kind", "n"]}}}
+    )
+
+    assert got["_miroir"] == {"inexactFacets": {"films": ["kind"]}}
+
+
 def _scores(answer: Mapping[str, Any]) -> list[float]:
     return [hit["_federation"]["weightedRankingScore"] for hit in answer["hits"]]
 

@@ -293,6 +293,21 @@ async def test_search_filtered_by_id_asks_for_every_shard(stand: Stand) -> None:
     assert sorted(shard for shards in asked for shard in shards) == [0, 1, 2, 3]
 
 
+async def test_search_with_distinct_says_what_is_not_exact(stand: Stand) -> None:
+    """Nodes count values each for itself: facets, and the total of a page where values do not tell, are named."""
+    await stand.films(40)
+    await stand.finished(await stand.call("PATCH", "/indexes/films/settings", {"filterableAttributes": ["genre"]}))
+    asked = {"distinct": "genre", "facets": ["genre"], "limit": 1}
+
+    listed = await stand.call("POST", "/indexes/films/search", asked)
+    paged = await stand.call("POST", "/indexes/films/search", {**asked, "page": 1, "hitsPerPage": 1})
+    plain = await stand.call("POST", "/indexes/films/search", {"facets": ["genre"], "page": 1})
+
+    assert listed.body["_miroir"] == {"inexactFacets": ["genre"]}
+    assert paged.body["_miroir"] == {"inexactFacets": ["genre"], "inexactTotal": True}
+    assert "_miroir" not in plain.body
+
+
 async def test_facet_search_counts_every_document_once(stand: Stand) -> None:
     """Values of a facet are counted over all shards, each document by one of its copies."""
     await stand.films(40)
