@@ -12,6 +12,7 @@ from bench.parity_fixtures import CONVERSATION, FIXTURES, Conversation, read_con
 from query.http.app import kafka_parts, make_app
 from tests.integration.cluster import Cluster
 from tests.integration.conversation import Client, Played, Player, answers_of
+from tests.integration.conversation_reasons import unexplained
 from tests.integration.waiting import until
 from tests.miroir.node.process import NodeProcess
 
@@ -52,7 +53,7 @@ async def client(tmp_path: Path, conversation: Conversation) -> AsyncIterator[Cl
 async def test_conversation_with_a_cluster_equals_one_with_a_node(
     tmp_path: Path, conversation: Conversation, client: Client
 ) -> None:
-    """Steps get the status, body and task that one node gives; what differs is in ``docs/http-api.md``."""
+    """Steps get the status, body and task that one node gives; what differs is listed in ``docs/http-api.md``."""
     steps = {place: step for place, step in enumerate(conversation.steps) if step.get("body") != SET_ASIDE}
     with NodeProcess(tmp_path / "one", master_key=conversation.master_key) as node:
         answered = await asyncio.to_thread(answers_of, node, list(steps.values()))
@@ -62,3 +63,4 @@ async def test_conversation_with_a_cluster_equals_one_with_a_node(
     differing = [each for each in played if each.difference]
     listed = "\n".join(f"{each.place} {each.name}: {each.difference}" for each in differing)
     assert 1 - len(differing) / len(played) >= EQUAL_SHARE_MIN, listed
+    assert unexplained(differing) == []
