@@ -72,10 +72,15 @@ class SearchTrace(NamedTuple):
 
 def build_explanation(case: SearchCase, merged: MergedAnswer, trace: SearchTrace) -> dict[str, Any]:
     """Return the explanation of a search."""
-    answered = {shard: part.node for each in trace.rounds for part, _ in each.answers for shard in part.shards}
     missing = trace.rounds[-1].missing if trace.rounds else ()
+    return {**build_trace(case.rules.index, trace), "inexact": _inexact(case, merged, missing)}
+
+
+def build_trace(index: str, trace: SearchTrace) -> dict[str, Any]:
+    """Return how one index was asked, whatever it was asked for."""
+    answered = {shard: part.node for each in trace.rounds for part, _ in each.answers for shard in part.shards}
     return {
-        "indexUid": case.rules.index,
+        "indexUid": index,
         "epoch": trace.epoch,
         "tookMs": _ms(trace.took_s),
         "mergeMs": _ms(trace.decided_s),
@@ -85,8 +90,7 @@ def build_explanation(case: SearchCase, merged: MergedAnswer, trace: SearchTrace
         ],
         "away": dict(trace.away),
         "rounds": [_round(each) for each in trace.rounds],
-        "inexact": _inexact(case, merged, missing),
-        "missing": list(missing),
+        "missing": list(trace.rounds[-1].missing if trace.rounds else ()),
     }
 
 

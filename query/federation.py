@@ -31,6 +31,7 @@ from query.rules import IndexRules
 from query.search import LIMIT_DEFAULT, SearchKind
 from query.strip import strip_hit, view_of
 from query.weighted_scores import Item, compare_scores, compare_weighted, weighted_items
+from schemas.errors import InvalidSearchError
 from streams.marker import MARKER_FIELD
 
 Hit = Mapping[str, Any]
@@ -66,6 +67,38 @@ class IndexAnswers(NamedTuple):
 
     case: FederatedCase
     answers: tuple[Mapping[str, Any], ...]
+
+
+def check_facet_orders(federation: Federation, indexes: Sequence[tuple[IndexRules, int | None]]) -> None:
+    """Refuse to add up facets whose values stand in one order in one index, and in another in another.
+
+    Args:
+        federation: the user's.
+        indexes: the rules of each index whose facets are counted, and the first query that is about it, if any.
+
+    Raises:
+        InvalidSearchError: with Meilisearch's code and message for the first such facet.
+    """
+    if not federation.merges_facets:
+        return
+    orders: dict[str, tuple[str, str]] = {}
+    for rules, position in indexes:
+        for name in federation.facets.get(rules.index) or ():
+            order = rules.facet_order(name)
+            former, known = orders.setdefault(name, (rules.index, order))
+            if known == order:
+                continue
+            place = f"Inside `.federation.facetsByIndex.{rules.index}`: "
+            note = "" if position is None else f"\n - Note: index `{rules.index}` used in `.queries[{position}]`"
+            message = (
+                f"Inconsistent order for values in facet `{name}`: index `{former}` orders {_ORDERS[known]}, but index"
+                f" `{rules.index}` orders {_ORDERS[order]}.\n - Hint: Remove `federation.mergeFacets` or change"
+                " `faceting.sortFacetValuesBy` to be consistent in settings."
+            )
+            raise InvalidSearchError("invalid_multi_search_facet_order", f"{place}{message}{note}")
+
+
+_ORDERS = {"alpha": "alphabetically", "count": "by count"}
 
 
 def federated_body(case: FederatedCase, _ask: Ask, part: Part) -> dict[str, Any]:

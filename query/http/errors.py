@@ -34,6 +34,8 @@ STATUSES: Mapping[str, int] = {
 """Error codes whose status is not 400."""
 
 _AUTH = ("missing_authorization_header", "invalid_api_key")
+_CALLERS = ("miroir_not_supported", "miroir_invalid_token", "miroir_node_not_found")
+"""Codes of our own that are about the request; the others are about the system."""
 
 
 class Row(NamedTuple):
@@ -135,7 +137,8 @@ def _type(code: str) -> str:
         return "auth"
     if code == "internal":
         return "internal"
-    return "system" if code.startswith("miroir_") and code != "miroir_not_supported" else "invalid_request"
+    own = code.startswith("miroir_") and code not in _CALLERS
+    return "system" if own or code == "too_many_search_requests" else "invalid_request"
 
 
 def _link(code: str) -> str:

@@ -16,6 +16,7 @@ from query.federation import (
     FederatedCase,
     IndexAnswers,
     Reach,
+    check_facet_orders,
     decide_federated,
     federated_body,
     further_reach,
@@ -28,6 +29,7 @@ from query.http.demands import Demands, read_demands
 from query.http.errors import Fault, FaultError, not_supported, to_fault
 from query.http.searching import SearchAnswer, coverage, run_search
 from query.http.service import Service, checked_uid, service_of
+from query.http.slow_searches import note_slow
 from query.multi_search import Federation, Query, parse_multi_search
 from query.query_hash import hash_query
 from query.rules import IndexRules
@@ -81,6 +83,7 @@ async def _federated(
         raise not_supported(f"The option `federationOptions.{remote}`")
     begun_s = asyncio.get_running_loop().time()
     _check_unused_facets(service, queries, federation)
+    _check_orders(service, queries, federation)
     uids = list(dict.fromkeys(query.index for query in queries))
     groups = [tuple(query for query in queries if query.index == uid) for uid in uids]
     reach: Reach | None = None
@@ -93,6 +96,12 @@ async def _federated(
             break
     body = merge_federated(federation, [read.outcome for read in reads])
     took_s = asyncio.get_running_loop().time() - begun_s
+    note_slow(
+        service,
+        took_s,
+        [(uid, read.trace) for uid, read in zip(uids, reads, strict=True)],
+        [query.search.q for query in queries],
+    )
     body["processingTimeMs"] = int(took_s * 1000)
     body["requestUid"] = new_uuid7()
     missing = {uid: read.missing for uid, read in zip(uids, reads, strict=True) if read.missing}
@@ -164,6 +173,15 @@ def _check_unused_facets(service: Service, queries: Sequence[Query], federation:
             message = f"Inside `.federation.facetsByIndex.{uid}`: {fault.message}{note}"
             raise FaultError(Fault(400, fault.code, message)) from error
         _check_facets(federation, replace(service.views.rules(index), index=uid), "", note)
+
+
+def _check_orders(service: Service, queries: Sequence[Query], federation: Federation) -> None:
+    firsts = {query.index: query.position for query in reversed(queries)}
+    uids = [*sorted(firsts), *(uid for uid in federation.facets if uid not in firsts)]
+    rules = [service.views.rules(service.views.searched.index(IndexUid(uid))) for uid in uids]
+    check_facet_orders(
+        federation, [(replace(own, index=uid), firsts.get(uid)) for own, uid in zip(rules, uids, strict=True)]
+    )
 
 
 async def _at_once(asked: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:

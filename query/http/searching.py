@@ -29,6 +29,7 @@ from query.http.demands import Demands
 from query.http.errors import not_supported
 from query.http.middleware import REQUEST_ID
 from query.http.service import Service
+from query.http.slow_searches import note_slow
 from query.hybrid import decide_hybrid, hybrid_body, hybrid_case
 from query.merge import MergedAnswer
 from query.query_hash import hash_query
@@ -143,6 +144,7 @@ async def _facet_search(service: Service, uid: IndexUid, wanted: FacetSearch, de
         )
 
     read = await read_index(service, uid, demands, prepare)
+    note_slow(service, read.took_s, [(uid, read.trace)], wanted.query)
     body: dict[str, Any] = {
         "facetHits": list(read.outcome.hits),
         "facetQuery": wanted.query,

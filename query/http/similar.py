@@ -17,6 +17,7 @@ from query.http.errors import not_supported
 from query.http.reading import fetch_document
 from query.http.searching import SearchAnswer, answer_response, told
 from query.http.service import Service, service_of, uid_of
+from query.http.slow_searches import note_slow
 from query.merge import MergedAnswer
 from query.parameters import parse_similar_parameters
 from query.query_hash import hash_query
@@ -66,7 +67,9 @@ async def _similar(service: Service, uid: IndexUid, wanted: SimilarRequest, dema
         raise not_supported(f"What is similar to a document of more than {VECTORS_MAX} vectors")
     reads = [await _read(service, uid, wanted, vector, demands, begun_s) for vector in vectors or (None,)]
     body = build_similar(wanted, [read.outcome for read in reads], rules)
-    body["processingTimeMs"] = int((asyncio.get_running_loop().time() - begun_s) * 1000)
+    took_s = asyncio.get_running_loop().time() - begun_s
+    note_slow(service, took_s, [(uid, read.trace) for read in reads], wanted.id)
+    body["processingTimeMs"] = int(took_s * 1000)
     missing = tuple(sorted({shard for read in reads for shard in read.missing}))
     return SearchAnswer(told(body, service, uid, missing, ()), missing)
 

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from query.federation import FederatedCase, IndexAnswers, federated_body, merge_federated
+from query.federation import FederatedCase, IndexAnswers, check_facet_orders, federated_body, merge_federated
 from query.multi_search import Federation, Query
 from query.rounds import ROUNDS_MAX, Ask, Purpose
 from query.routing import Part
 from query.rules import IndexRules
 from query.search import SearchRequest
+from schemas.errors import InvalidSearchError
 from schemas.ids import NodeId, ShardId
 from streams.marker import marker_of, shards_filter
 from tests.query.embedded import EmbeddedIndex, ShardedIndex, ids_of
@@ -143,6 +144,25 @@ def test_facets_that_nodes_cut_are_named_by_index() -> None:
     )
 
     assert got["_miroir"] == {"inexactFacets": {"films": ["kind"]}}
+
+
+def test_merged_facets_of_two_orders_are_refused() -> None:
+    """In Meilisearch's words; facets that are not merged may stand as each index says."""
+    films = IndexRules(index="films", primary_key="id", facet_orders={"kind": "count"})
+    books = IndexRules(index="books", primary_key="id")
+    facets = {"films": ("n", "kind"), "books": ("kind",)}
+
+    check_facet_orders(Federation(facets=facets), [(films, 1), (books, 0)])
+    check_facet_orders(Federation(facets={"films": ("kind",), "books": None}, merges_facets=True), [(films, 1)])
+    with pytest.raises(InvalidSearchError) as refused:
+        check_facet_orders(Federation(facets=facets, merges_facets=True), [(books, 0), (films, 1)])
+
+    assert refused.value.code == "invalid_multi_search_facet_order"
+    assert str(refused.value) == (
+        "Inside `.federation.facetsByIndex.films`: Inconsistent order for values in facet `kind`: index `books` orders"
+        " alphabetically, but index `films` orders by count.\n - Hint: Remove `federation.mergeFacets` or change"
+        " `faceting.sortFacetValuesBy` to be consistent in settings.\n - Note: index `films` used in `.queries[1]`"
+    )
 
 
 def _scores(answer: Mapping[str, Any]) -> list[float]:

@@ -66,7 +66,23 @@ def test_body_is_meilisearchs() -> None:
         "link": "https://docs.meilisearch.com/errors#invalid_api_key",
     }
     assert error_body("miroir_shard_unavailable", "x")["link"] == "docs/http-api.md#miroir_shard_unavailable"
-    assert error_body("miroir_not_supported", "x")["type"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("miroir_not_supported", "invalid_request"),
+        ("miroir_invalid_token", "invalid_request"),
+        ("miroir_node_not_found", "invalid_request"),
+        ("bad_request", "invalid_request"),
+        ("miroir_shard_unavailable", "system"),
+        ("too_many_search_requests", "system"),
+        ("internal", "internal"),
+    ],
+)
+def test_type_says_whose_matter_an_error_is(code: str, kind: str) -> None:
+    """The caller's, or the system's: clients retry the latter."""
+    assert error_body(code, "x")["type"] == kind
 
 
 def test_unavailable_answers_say_when_to_come_back() -> None:

@@ -91,6 +91,25 @@ async def test_federated_search_is_one_list_of_all_indexes(stand: Stand) -> None
     assert all(hit["_federation"]["indexUid"] == "films" and "_miroir" not in hit for hit in reply.body["hits"])
 
 
+async def test_merged_facets_of_indexes_that_order_them_otherwise_are_refused(stand: Stand) -> None:
+    """Before any node is asked, naming the facet."""
+    await stand.films(4)
+    await stand.finished(await stand.call("POST", "/indexes/books/documents", [{"id": 1, "genre": "drama"}]))
+    for uid, order in (("films", "count"), ("books", "alpha")):
+        faceting = {"sortFacetValuesBy": {"genre": order}}
+        body = {"filterableAttributes": ["genre"], "faceting": faceting}
+        await stand.finished(await stand.call("PATCH", f"/indexes/{uid}/settings", body))
+    facets = {"facetsByIndex": {"films": ["genre"], "books": ["genre"]}}
+    queries = [{"indexUid": "films"}, {"indexUid": "books"}]
+
+    merged = {"federation": {**facets, "mergeFacets": {}}, "queries": queries}
+    reply = await stand.call("POST", "/multi-search", merged)
+
+    assert reply.error == (400, "invalid_multi_search_facet_order")
+    assert "index `books` orders alphabetically, but index `films` orders by count" in reply.body["message"]
+    assert (await stand.call("POST", "/multi-search", {"federation": facets, "queries": queries})).status == 200
+
+
 async def test_federated_search_without_shards_says_so(stand: Stand) -> None:
     """A partial answer names the shards it lacks, by index."""
     await stand.films()

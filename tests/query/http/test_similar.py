@@ -15,12 +15,17 @@ SIMILAR = "/indexes/things/similar"
 async def stand() -> AsyncIterator[Stand]:
     """Things on a line, numbered by their places; the fifth has no vector."""
     async with Stand() as running:
-        body = {"kind": "create_index", "uid": "things", "primary_key": "id", "shards": 4, "replication": 1}
-        await running.call("POST", "/_miroir/requests", body)
-        embedders = {"e": {"source": "userProvided", "dimensions": 2}}
-        await running.finished(await running.call("PATCH", "/indexes/things/settings", {"embedders": embedders}))
-        await running.finished(await running.call("POST", "/indexes/things/documents", [_thing(n) for n in range(10)]))
+        await load_things(running)
         yield running
+
+
+async def load_things(stand: Stand) -> None:
+    """Make the index and wait until it can be searched."""
+    body = {"kind": "create_index", "uid": "things", "primary_key": "id", "shards": 4, "replication": 1}
+    await stand.call("POST", "/_miroir/requests", body)
+    embedders = {"e": {"source": "userProvided", "dimensions": 2}}
+    await stand.finished(await stand.call("PATCH", "/indexes/things/settings", {"embedders": embedders}))
+    await stand.finished(await stand.call("POST", "/indexes/things/documents", [_thing(n) for n in range(10)]))
 
 
 def _thing(number: int) -> dict[str, Any]:

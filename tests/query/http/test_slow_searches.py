@@ -1,0 +1,41 @@
+"""The log of slow searches that are not plain ones."""
+
+import logging
+
+import pytest
+
+from tests.query.http.stand import Stand
+from tests.query.http.test_similar import load_things
+
+ASKED = {
+    "federated": (
+        "/multi-search",
+        {"federation": {}, "queries": [{"indexUid": "things", "q": "thing"}, {"indexUid": "films", "q": "film"}]},
+        ["things", "films"],
+    ),
+    "facet values": ("/indexes/films/facet-search", {"facetName": "genre"}, ["films"]),
+    "similar": ("/indexes/things/similar", {"id": 2, "embedder": "e"}, ["things"]),
+}
+
+
+@pytest.mark.parametrize(("slow_ms", "logged"), [("1", 1), ("0", 0), ("60000", 0)], ids=["slow", "off", "quick"])
+@pytest.mark.parametrize(("path", "body", "indexes"), ASKED.values(), ids=ASKED.keys())
+async def test_slow_search_of_any_kind_is_logged_with_how_it_was_asked(
+    caplog: pytest.LogCaptureFixture, path: str, body: object, indexes: list[str], slow_ms: str, logged: int
+) -> None:
+    """Above the threshold every index's rounds are in the log, under the request's id."""
+    async with Stand(settings={"MIROIR_SEARCH_SLOW_MS": slow_ms}) as stand:
+        await stand.films()
+        await stand.finished(await stand.call("PATCH", "/indexes/films/settings", {"filterableAttributes": ["genre"]}))
+        await load_things(stand)
+        with caplog.at_level(logging.WARNING, logger="query.http.slow_searches"):
+            reply = await stand.call("POST", path, body, headers={"X-Request-Id": "abc"})
+
+    assert reply.status == 200
+    records = [record for record in caplog.records if record.name == "query.http.slow_searches"]
+    assert len(records) == logged
+    for record in records:
+        told = record.__dict__["explain"]
+        assert record.__dict__["request"] == "abc"
+        assert [each["indexUid"] for each in told] == indexes
+        assert all(each["rounds"][0]["questions"] for each in told)
