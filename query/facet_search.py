@@ -18,7 +18,7 @@ from query.rounds import Ask, Purpose, Round
 from query.routing import Part
 from query.rules import IndexRules, covers
 from query.search import SearchRequest, parse_search
-from query.validate import check_filter, filter_texts, named_attributes
+from query.validate import check_filter, named_attributes
 from schemas.errors import InvalidSearchError
 from schemas.meilisearch_requests import FACET_SEARCH_FIELDS
 from streams.marker import strip_plane_15
@@ -92,7 +92,7 @@ def check_facet_search(wanted: FacetSearch, rules: IndexRules) -> None:
     """
     if not rules.facet_search:
         raise InvalidSearchError("facet_search_disabled", "The facet search is disabled for this index")
-    check_filter(filter_texts(wanted.search.filter), rules, reprints=False)
+    check_filter(wanted.search.filter, rules)
     if not is_marker(wanted.name) and covers(rules.facet_searchable, wanted.name):
         return
     patterns = sorted(rules.facet_searchable)

@@ -21,11 +21,9 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_POINT = re.compile(r"(_geoRadius)\(([^,()]+),([^,()]+),([^,()]+)\)")
 _ESCAPE = re.compile(r"\\(?:u\{?([0-9a-fA-F]{1,6})\}?|(.))", re.DOTALL)
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _JOINTS = frozenset(("AND", "OR", "NOT"))
-_SIGNS = frozenset(("=", "!=", ">", ">=", "<", "<="))
 
 
 class FilterField(NamedTuple):
@@ -35,13 +33,11 @@ class FilterField(NamedTuple):
         name: the attribute, escapes resolved; ``_geo`` for the geographic conditions.
         start: where it begins in the expression, in characters.
         end: where it ends, exclusive.
-        reprinted: the expression as Meilisearch prints it again, where it is one comparison; else None.
     """
 
     name: str
     start: int
     end: int
-    reprinted: str | None = None
 
 
 class _Word(NamedTuple):
@@ -54,25 +50,14 @@ class _Word(NamedTuple):
 def filter_fields(expression: str) -> list[FilterField]:
     """Return the attributes of the expression from left to right, each as often as it stands there."""
     fields: list[FilterField] = []
-    words = _words(expression)
     begins = True
-    for word in words:
+    for word in _words(expression):
         joint = not word.quoted and word.text in _JOINTS
         if begins and not joint and word.text != "(":
             fields.append(FilterField(word.text, word.start, word.end))
             begins = False
         elif joint and (begins or word.text != "NOT"):
             begins = True
-    if len(fields) == 1 and (point := _POINT.fullmatch(expression.strip())) is not None:
-        # Meilisearch points at the first number, and prints the numbers apart again.
-        start = expression.index("(") + 1 + len(point[2]) - len(point[2].lstrip())
-        end = start + len(point[2].strip())
-        fields[0] = FilterField(
-            "_geo", start, end, f"{point[1]}({', '.join(part.strip() for part in point.groups()[1:])})"
-        )
-    if len(fields) == 1 and len(words) == len(("field", "sign", "value")) and words[1].text in _SIGNS:
-        field, sign, value = (word.text for word in words)
-        fields[0] = fields[0]._replace(reprinted=f"{_quoted(field)} {sign} {_quoted(value)}")
     return fields
 
 
@@ -105,8 +90,3 @@ def _resolved(escape: re.Match[str]) -> str:
         code_point = int(escape[1], 16)
         return chr(code_point) if code_point <= sys.maxunicode else ""
     return _CONTROLS.get(escape[2], escape[2])
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'

@@ -18,7 +18,7 @@ from query.rewrite import shown_attributes
 from query.rules import IndexRules
 from query.search import Field, Hybrid, SearchRequest, read_threshold
 from query.strip import strip_hit, view_of
-from query.validate import check_filter, check_vector, filter_texts
+from query.validate import check_filter, check_vector
 from schemas.document_ids import parse_id
 from schemas.errors import InvalidDocumentError, InvalidSearchError
 
@@ -98,7 +98,7 @@ def check_similar(wanted: SimilarRequest, rules: IndexRules) -> None:
     """
     check_vector(wanted.embedder, None, rules, "invalid_similar_embedder")
     code = "invalid_similar_filter"
-    check_filter(filter_texts(wanted.search.filter, code), rules, code=code, reprints=False)
+    check_filter(wanted.search.filter, rules, code=code)
     try:
         parse_id(wanted.id)
     except InvalidDocumentError:

@@ -5,8 +5,10 @@ so what the settings forbid is refused here, in Meilisearch's words, in the orde
 form of filter and sort, searched attributes, distinct, filtered attributes, sorted attributes, facets. The marker is to
 users an attribute that does not exist, and is refused or ignored as such, also where ``*`` is filterable.
 
-What always holds: a search that passes names the marker nowhere. A filter that is no filter at all passes: the nodes
-refuse it, quoting the user's own text. Who calls it: the search path, once a search. It knows no node.
+What always holds: a search that passes names the marker nowhere. A filter of attributes that may be filtered by, but of
+a form that is none, passes: the nodes refuse it, quoting the user's own text. They may know conditions that we do not;
+so a filter's whole grammar is asked only where it is refused anyway, for what to say. Who calls it: the search path,
+once a search. It knows no node.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,6 +19,8 @@ from query.rewrite import is_marker, user_filter
 from query.rules import IndexRules, covers
 from query.search import SearchKind, SearchRequest
 from schemas.errors import InvalidSearchError
+from schemas.filter_grammar import parse_filter
+from schemas.filter_tree import Box, Condition, Filter, Radius, Word, fields_last_first, print_filter
 
 _NOTHING_FILTERABLE = "This index does not have configured filterable attributes."
 _NOTHING_SORTABLE = "This index does not have configured sortable attributes."
@@ -32,12 +36,13 @@ def validate(search: SearchRequest, rules: IndexRules) -> None:
     """
     if search.hybrid is not None and search.kind is not SearchKind.WORDS:
         check_vector(search.hybrid.embedder, search.vector, rules)
-    texts = filter_texts(search.filter)
+    refusal = _filter_refusal(search.filter, rules, prefix=f"Index `{rules.index}`: ")
     criteria = [_criterion(text) for text in search.sort or ()]
     _check_searched(search.attributes_to_search_on or (), rules)
     if search.distinct is not None:
         _check_distinct(search.distinct, rules)
-    check_filter(texts, rules, prefix=f"Index `{rules.index}`: ")
+    if refusal is not None:
+        raise refusal
     _check_sorted(criteria, rules)
     _check_facets(search.facets or (), rules)
 
@@ -56,6 +61,58 @@ def check_vector(
     if vector is not None and len(vector) != dimensions:
         message = f"Invalid vector dimensions: expected: `{dimensions}`, found: `{len(vector)}`."
         raise InvalidSearchError("invalid_vector_dimensions", message)
+
+
+def check_filter(condition: object, rules: IndexRules, *, code: str = "invalid_search_filter") -> None:
+    """Refuse a filter of a route that quotes the user's own text, as all but searches do.
+
+    Args:
+        condition: the filter as it was given.
+        rules: the user's settings.
+        code: the error code, which differs between routes.
+
+    Raises:
+        InvalidSearchError: it is none, or asks about an attribute that is not filterable.
+    """
+    refusal = _filter_refusal(condition, rules, code=code, reprints=False)
+    if refusal is not None:
+        raise refusal
+
+
+def _filter_refusal(
+    condition: object,
+    rules: IndexRules,
+    *,
+    code: str = "invalid_search_filter",
+    prefix: str = "",
+    reprints: bool = True,
+) -> InvalidSearchError | None:
+    """Return why a filter asks about what it must not: Meilisearch reports the last such attribute.
+
+    Args:
+        condition: the filter as it was given.
+        rules: the user's settings.
+        code: the error code, which differs between routes.
+        prefix: what the message begins with; searches name the index there.
+        reprints: whether the filter is shown as Meilisearch prints it again; other routes than searches quote the user.
+
+    Raises:
+        InvalidSearchError: it is no filter, or needs a feature that is off.
+    """
+    texts = filter_texts(condition, code)
+    unknown = _last_unfilterable(texts, rules)
+    if unknown is None and all(contains_place(text) is None for text in texts):
+        return None
+    tree = _tree(condition, code)
+    _check_features(texts)
+    if unknown is None:
+        return None
+    text, field = unknown
+    known = ", ".join(f"`{pattern}`" for pattern in sorted(rules.filterable))
+    available = f"Available filterable attribute patterns are: {known}." if known else _NOTHING_FILTERABLE
+    shown = "_geo/_geojson" if field.name == "_geo" else field.name
+    place = _place(field, text, tree, rules, reprints=reprints)
+    return InvalidSearchError(code, f"{prefix}Attribute `{shown}` is not filterable. {available}\n{place}")
 
 
 def filter_texts(condition: object, code: str = "invalid_search_filter") -> list[str]:
@@ -81,35 +138,50 @@ def filter_texts(condition: object, code: str = "invalid_search_filter") -> list
     return texts
 
 
-def check_filter(
-    texts: Sequence[str],
-    rules: IndexRules,
-    *,
-    code: str = "invalid_search_filter",
-    prefix: str = "",
-    reprints: bool = True,
-) -> None:
-    """Refuse a filter by an attribute that is not filterable; Meilisearch reports the last such one.
-
-    Args:
-        texts: the filter's expressions.
-        rules: the user's settings.
-        code: the error code, which differs between routes.
-        prefix: what the message begins with; searches name the index there.
-        reprints: whether a lone condition is shown as Meilisearch prints it again; facet searches quote the user.
-    """
-    _check_features(texts)
+def _last_unfilterable(texts: Sequence[str], rules: IndexRules) -> tuple[str, FilterField] | None:
     for text in reversed(texts):
         for field in reversed(filter_fields(text)):
-            if is_filterable(field.name, rules):
-                continue
-            known = ", ".join(f"`{pattern}`" for pattern in sorted(rules.filterable))
-            available = f"Available filterable attribute patterns are: {known}." if known else _NOTHING_FILTERABLE
-            shown = "_geo/_geojson" if field.name == "_geo" else field.name
-            message = f"{prefix}Attribute `{shown}` is not filterable. {available}"
-            raise InvalidSearchError(
-                code, f"{message}\n{_place(field if reprints else field._replace(reprinted=None), text)}"
-            )
+            if not is_filterable(field.name, rules):
+                return text, field
+    return None
+
+
+def _tree(condition: object, code: str) -> Filter | None:
+    """Return the filter as a tree; None where only nodes know a condition of it.
+
+    Raises:
+        InvalidSearchError: it is no filter: that is told before any of its attributes.
+    """
+    try:
+        return parse_filter(condition, code)[0]
+    except InvalidSearchError as error:
+        if error.code != code:
+            return None
+        raise
+
+
+def _place(field: FilterField, text: str, tree: Filter | None, rules: IndexRules, *, reprints: bool) -> str:
+    """Return where the attribute stands, and the filter: printed again, every word in quotes, or as it was written."""
+    words = (word for word in map(_asked, fields_last_first(tree) if tree is not None else ()) if word is not None)
+    word = next((word for word, name in words if not is_filterable(name, rules)), None)
+    if word is None or tree is None:
+        return f"{field.start + 1}:{field.end + 1} {text}"
+    if not reprints:
+        return f"{word.start + 1}:{word.end + 1} {text}"
+    printed = print_filter(tree)
+    start, end = printed.places[word.start, word.end, word.text]
+    return f"{start + 1}:{end + 1} {printed.text}"
+
+
+def _asked(leaf: Filter) -> tuple[Word, str] | None:
+    """Return the word that a fault of a condition's attribute points at, and the attribute."""
+    match leaf:
+        case Condition(field):
+            return field, field.text
+        case Radius(first) | Box(first):
+            return first, "_geo"
+        case _:
+            return None
 
 
 def _check_features(texts: Sequence[str]) -> None:
@@ -152,15 +224,6 @@ def named_attributes(names: Sequence[str], rules: IndexRules) -> list[str]:
 def is_filterable(attribute: str, rules: IndexRules) -> bool:
     """Return whether a user may filter or take distinct values by the attribute."""
     return not is_marker(attribute) and rules.is_filterable(attribute)
-
-
-def _place(field: FilterField, text: str) -> str:
-    """Return where the fault stands. Meilisearch prints a lone condition again with its words in quotes."""
-    if field.reprinted is not None and field.name == "_geo":
-        return f"{field.start + 1}:{field.end + 1} {field.reprinted}"
-    if field.reprinted is not None:
-        return f"2:{2 + len(field.name)} {field.reprinted}"
-    return f"{field.start + 1}:{field.end + 1} {text}"
 
 
 def _no_filter(value: object, expected: str, code: str) -> InvalidSearchError:

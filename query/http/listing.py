@@ -28,7 +28,7 @@ from query.rewrite import is_marker, with_shards
 from query.routing import Part, Readable, Route
 from query.rules import IndexRules
 from query.strip import strip_document
-from query.validate import check_document_sort, check_filter, filter_texts
+from query.validate import check_document_sort, check_filter
 from schemas.errors import InvalidRequestError, NoReplicaError
 from schemas.events import IndexRecord
 from schemas.ids import ShardId, node_index_uid
@@ -126,7 +126,7 @@ async def _answer(request: web.Request, wanted: DocumentsRequest) -> web.Respons
 
 
 def _check(wanted: DocumentsRequest, rules: IndexRules) -> None:
-    check_filter(filter_texts(wanted.condition, _CODE), rules, code=_CODE, reprints=False)
+    check_filter(wanted.condition, rules, code=_CODE)
     check_document_sort(wanted.sort, rules)
     if wanted.sort and wanted.offset + wanted.limit > SORTED_WINDOW_MAX:
         message = f"offset and limit together must be at most {SORTED_WINDOW_MAX} where there is a sort"

@@ -78,10 +78,3 @@ def test_any_text_is_scanned(text: str) -> None:
 def test_contains_is_found_where_it_is_an_operator(expression: str, place: tuple[int, int] | None) -> None:
     """An attribute or a value of this name is none."""
     assert contains_place(expression) == place
-
-
-def test_lone_point_is_printed_again_and_pointed_at_its_first_number() -> None:
-    """As Meilisearch reports a geographic condition."""
-    (field,) = filter_fields("_geoRadius(1,2,3)")
-
-    assert (field.name, field.start, field.end, field.reprinted) == ("_geo", 11, 12, "_geoRadius(1, 2, 3)")
