@@ -59,6 +59,9 @@ def parse_document(document_id: str, value: bytes, primary_key: str) -> bytes:
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as error:
+        if value.startswith(b"\0"):
+            message = "the value begins with a schema registry's magic byte; produce plain JSON (no schema)"
+            raise InvalidDocumentError("not_json", message) from error
         raise InvalidDocumentError("not_json", f"the value is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidDocumentError("not_an_object", f"the value is {kind_of(document)}; expected one JSON object")

@@ -16,7 +16,6 @@ from schemas.requests import (
     CreateIndex,
     DeleteIndex,
     PauseIndex,
-    Request,
     ResumeIndex,
     UpdateIndex,
 )
@@ -24,6 +23,8 @@ from schemas.requests import (
 app = typer.Typer(help="Make, list, pause, resume and delete indexes.", no_args_is_help=True)
 
 Uid = Annotated[str, typer.Argument(help="The index's name.")]
+
+_Request = CreateIndex | UpdateIndex | DeleteIndex | PauseIndex | ResumeIndex
 
 
 @app.command("create")
@@ -40,14 +41,14 @@ def create(
     ] = PartitionerName.MURMUR2,
     topic: Annotated[str | None, typer.Option("--topic", help="A topic that exists already.")] = None,
     groups: Annotated[list[int] | None, typer.Option("--group", min=0, help="Replica groups; repeat it.")] = None,
+    as_json: Json = False,
     directory: Directory = DIRECTORY,
     url: Url = None,
 ) -> None:
     """Make an index and its topic."""
     wanted = tuple(sorted(set(groups or [0])))
     request = CreateIndex(parse_index_uid(uid), primary_key, shards, replication, partitioner, topic, wanted)
-    asyncio.run(_ask(directory, url, request))
-    err.print(f"index {uid}: {shards} shards, each on {replication} node(s)")
+    _do(request, directory, url, as_json=as_json, said=f"index {uid}: {shards} shards, each on {replication} node(s)")
 
 
 @app.command("update")
@@ -56,13 +57,14 @@ def update(
     uid: Uid,
     replication: Annotated[int | None, typer.Option("--replication", min=1, help="Copies in each group.")] = None,
     groups: Annotated[list[int] | None, typer.Option("--group", min=0, help="Replica groups; repeat it.")] = None,
+    as_json: Json = False,
     directory: Directory = DIRECTORY,
     url: Url = None,
 ) -> None:
     """Change how many copies an index has, or in which replica groups; `miroir plan index` shows what would move."""
     wanted = tuple(sorted(set(groups))) if groups else None
-    asyncio.run(_ask(directory, url, UpdateIndex(IndexUid(uid), replication, wanted)))
-    err.print(f"index {uid} changes; `miroir rebalance status --watch` shows how far it is")
+    said = f"index {uid} changes; `miroir rebalance status --watch` shows how far it is"
+    _do(UpdateIndex(IndexUid(uid), replication, wanted), directory, url, as_json=as_json, said=said)
 
 
 @app.command("delete")
@@ -70,14 +72,14 @@ def delete(
     *,
     uid: Uid,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
     directory: Directory = DIRECTORY,
     url: Url = None,
 ) -> None:
     """Delete an index, its copies, and its topic where miroir made it."""
     if not yes:
         typer.confirm(f"delete index {uid}, all its copies and its log?", abort=True, err=True)
-    asyncio.run(_ask(directory, url, DeleteIndex(IndexUid(uid))))
-    err.print(f"index {uid} deleted")
+    _do(DeleteIndex(IndexUid(uid)), directory, url, as_json=as_json, said=f"index {uid} deleted")
 
 
 @app.command("pause")
@@ -85,22 +87,23 @@ def pause(
     *,
     uid: Uid,
     reason: Annotated[str, typer.Option("--reason", help="Shown in `miroir status`.")] = "paused by an operator",
+    as_json: Json = False,
     directory: Directory = DIRECTORY,
     url: Url = None,
 ) -> None:
     """Stop applying an index's log; searches go on, writes are kept in Kafka."""
-    asyncio.run(_ask(directory, url, PauseIndex(parse_index_uid(uid), reason)))
-    err.print(f"index {uid} is paused; `miroir index resume {uid}` goes on")
+    said = f"index {uid} is paused; `miroir index resume {uid}` goes on"
+    _do(PauseIndex(parse_index_uid(uid), reason), directory, url, as_json=as_json, said=said)
 
 
 @app.command("resume")
-def resume(*, uid: Uid, directory: Directory = DIRECTORY, url: Url = None) -> None:
+def resume(*, uid: Uid, as_json: Json = False, directory: Directory = DIRECTORY, url: Url = None) -> None:
     """Apply a paused index again, from where each copy stands.
 
     One that was stopped because its log was trimmed or made anew is stopped again, unless its copies have caught up.
     """
-    asyncio.run(_ask(directory, url, ResumeIndex(parse_index_uid(uid))))
-    err.print(f"index {uid} is applied again; `miroir status` shows its lag, and why, should it stop again")
+    said = f"index {uid} is applied again; `miroir status` shows its lag, and why, should it stop again"
+    _do(ResumeIndex(parse_index_uid(uid)), directory, url, as_json=as_json, said=said)
 
 
 @app.command("list")
@@ -116,9 +119,17 @@ def list_indexes(*, as_json: Json = False, directory: Directory = DIRECTORY, url
     out.print(table)
 
 
-async def _ask(directory: Path, url: str | None, request: Request) -> None:
+def _do(request: _Request, directory: Path, url: str | None, *, as_json: bool, said: str) -> None:
+    offset = asyncio.run(_ask(directory, url, request))
+    if as_json:
+        print_json({"index": request.uid, "offset": offset})
+    else:
+        err.print(said)
+
+
+async def _ask(directory: Path, url: str | None, request: _Request) -> int:
     async with connect(directory, url) as client:
-        await client.request(request)
+        return await client.request(request)
 
 
 async def _list(directory: Path, url: str | None) -> list[dict[str, Any]]:  # Meilisearch's shape

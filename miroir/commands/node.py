@@ -183,11 +183,18 @@ def rebuild(
     *,
     node: Node,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until it is whole again.")] = True,
+    as_json: Json = False,
     directory: Directory = DIRECTORY,
     url: Url = None,
 ) -> None:
     """Drop every copy on a node and replay it from the log; searches use the other copies meanwhile."""
-    asyncio.run(_rebuild(directory, url, NodeId(node), wait=wait))
+    replicas = asyncio.run(_rebuild(directory, url, NodeId(node), wait=wait))
+    if as_json:
+        print_json({"node": node, "replicas": replicas, "whole": wait})
+    elif wait:
+        err.print(f"{node} is whole again: {replicas} replicas; `miroir verify --node {node}` compares it with the log")
+    else:
+        err.print(f"{node} is being rebuilt; `miroir status` shows how far it is")
 
 
 class Asked(NamedTuple):
@@ -254,16 +261,15 @@ async def _status(directory: Path, url: str | None) -> dict[str, Any]:  # as the
         return await _fetch_status(client)
 
 
-async def _rebuild(directory: Path, url: str | None, node: NodeId, *, wait: bool) -> None:
+async def _rebuild(directory: Path, url: str | None, node: NodeId, *, wait: bool) -> int:
+    """Ask for it, stay if told to, and return how many copies begin anew."""
     kafka = settings_of(directory).kafka_config("miroir-rebuild")
     async with connect(directory, url) as client, ClusterView(kafka) as view:
-        if not wait:
-            await client.request(RebuildNode(node))
-            err.print(f"{node} is being rebuilt; `miroir status` shows how far it is")
-            return
         await view.refresh()
         before = attempts_on(view, node)
         await client.request(RebuildNode(node))
+        if not wait:
+            return len(before)
         with progress_bar() as progress:
             task = progress.add_task(f"rebuilding {node}", total=None)
 
@@ -271,4 +277,4 @@ async def _rebuild(directory: Path, url: str | None, node: NodeId, *, wait: bool
                 progress.update(task, completed=standing.reached, total=standing.wanted or None)
 
             await until_rebuilt(view, node, before, timeout_s=REBUILT_S, report=report)
-    err.print(f"{node} is whole again: {len(before)} replicas; `miroir verify --node {node}` compares it with the log")
+    return len(before)

@@ -75,6 +75,7 @@ def test_good_value_becomes_this_document(key: str, value: bytes, parsed: bytes)
         pytest.param(b'{"id":7}{"id":8}', "not_json", id="two objects"),
         pytest.param(b"\xff", "not_json", id="not UTF-8"),
         pytest.param(b"\xef\xbb\xbf{}", "not_json", id="a byte order mark"),
+        pytest.param(b'\0\0\0\0\1{"id":7}', "not_json", id="a schema registry's header"),
         pytest.param(b"{'id':7}", "not_json", id="single quotes"),
         pytest.param(b'{"a":NaN}', "not_json", id="NaN"),
         pytest.param(b'{"a":1e400}', "not_json", id="a number beyond every float"),

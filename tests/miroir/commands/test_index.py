@@ -12,8 +12,10 @@ def test_index_deleted_is_listed_no_more(local_stack: LocalStack) -> None:
     assert "listed" in {each["uid"] for each in local_stack.run("index", "list", "--json").json}
     local_stack.run("index", "create", "listed", code=1)
 
-    local_stack.run("index", "delete", "listed", "--yes")
+    deleted = local_stack.run("index", "delete", "listed", "--yes", "--json").json
 
+    assert deleted["index"] == "listed"
+    assert deleted["offset"] > 0
     assert "listed" not in {each["uid"] for each in local_stack.run("index", "list", "--json").json}
 
 

@@ -31,8 +31,9 @@ def test_node_rebuild_replays_every_copy(local_stack: LocalStack, tmp_path: Path
     local_stack.run("produce", str(file), "--index", "rebuilt", "--wait")
     before = attempts(local_stack, "node-3")
 
-    local_stack.run("node", "rebuild", "node-3")
+    told = local_stack.run("node", "rebuild", "node-3", "--json").json
 
+    assert told == {"node": "node-3", "replicas": len(before), "whole": True}
     after = attempts(local_stack, "node-3")
     assert after.keys() == before.keys()
     assert all(after[shard] > attempt for shard, attempt in before.items())
