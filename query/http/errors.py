@@ -103,7 +103,7 @@ def to_fault(error: errors.MiroirError) -> Fault:
     if isinstance(error, FaultError):
         return error.fault
     if isinstance(error, errors.NotFoundError):
-        code, text = NOT_FOUND_CODES.get(error.kind, ("not_found", "{}"))
+        code, text = NOT_FOUND_CODES.get(error.kind, ("not_found", f"No {error.kind} `{{}}`."))
         return Fault(404, code, text.format(error.name))
     if isinstance(error, errors.InvalidSearchError | errors.InvalidRequestError):
         return Fault(STATUSES.get(error.code, 400), error.code, str(error))

@@ -1,6 +1,7 @@
 """What Prometheus is told by a worker."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from agents.worker.metrics import SAMPLE, WorkerMetrics
 from schemas.ids import Position
@@ -13,6 +14,16 @@ LABELS = {"index": UID, "shard": "0", "node": "a"}
 def sample(metrics: WorkerMetrics, name: str, labels: dict[str, str]) -> float | None:
     """Return a metric's value; None where it is not told."""
     return metrics.registry.get_sample_value(name, labels)
+
+
+def test_every_metric_is_documented() -> None:
+    """A name that an operator cannot look up is as good as none."""
+    documented = (Path(__file__).parents[3] / "docs" / "operating.md").read_text()
+
+    names = {metric.name for metric in WorkerMetrics().registry.collect()}
+
+    assert names
+    assert {name for name in names if f"`{name}" not in documented} == set()
 
 
 def test_lag_is_told_for_each_replica_in_seconds_and_records() -> None:

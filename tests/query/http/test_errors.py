@@ -42,6 +42,7 @@ def test_rows_of_special_errors_come_before_general_ones() -> None:
     ("error", "status", "code", "message"),
     [
         (NotFoundError("index", "a"), 404, "index_not_found", "Index `a` not found."),
+        (NotFoundError("shard", "9"), 404, "not_found", "No shard `9`."),
         (InvalidSearchError("invalid_search_q", "no"), 400, "invalid_search_q", "no"),
         (InvalidRequestError("invalid_api_key", "no"), 403, "invalid_api_key", "no"),
         (LogUnavailableError("away"), 503, "miroir_log_unavailable", "away"),
