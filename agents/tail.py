@@ -50,17 +50,22 @@ class TaskView(NamedTuple):
 
 
 def parse_task_view(task: Mapping[str, Any]) -> TaskView:
-    """Return a task as the node lists it (https://www.meilisearch.com/docs/reference/api/tasks)."""
+    """Return a task as the node lists it (https://www.meilisearch.com/docs/reference/api/tasks).
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError: it is none: some other server has answered.
+    """
     error = task.get("error") or {}
+    metadata, index_uid, batch = task.get("customMetadata"), task["indexUid"], task.get("batchUid")
     return TaskView(
-        uid=task["uid"],
-        index_uid=task["indexUid"],
-        status=task["status"],
-        enqueued_at=task["enqueuedAt"],
-        metadata=task.get("customMetadata"),
-        batch=task.get("batchUid"),
-        error_code=error.get("code", ""),
-        error_message=error.get("message", ""),
+        uid=int(task["uid"]),
+        index_uid=None if index_uid is None else str(index_uid),
+        status=str(task["status"]),
+        enqueued_at=str(task["enqueuedAt"]),
+        metadata=None if metadata is None else str(metadata),
+        batch=None if batch is None else int(batch),
+        error_code=str(error.get("code", "")),
+        error_message=str(error.get("message", "")),
     )
 
 

@@ -18,7 +18,7 @@
     │  └─ RecordTooLargeError        the broker does not take it
     ├─ NodeError (node, action)
     │  ├─ NodeUnreachableError ↻     refused or cut connection
-    │  │  └─ NodeGarbledError ↻      an answer cut short, or no JSON
+    │  │  └─ NodeGarbledError ↻      an answer cut short, no JSON, or none of a Meilisearch
     │  ├─ NodeTimeoutError ↻         no answer in time: neither success nor failure, the task list decides
     │  ├─ NodeBusyError ↻            it says that it is overloaded
     │  │  └─ NodeFullError ↻         as many requests of ours are under way at it as may be; it was not asked
@@ -184,7 +184,7 @@ class NodeUnreachableError(NodeError):
 
 
 class NodeGarbledError(NodeUnreachableError):
-    """The node began to answer, and what came is cut short, or is no JSON."""
+    """The node began to answer, and what came is cut short, no JSON, or nothing that a Meilisearch says."""
 
 
 class NodeTimeoutError(NodeError):

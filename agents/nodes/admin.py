@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from agents.node_admin import NO_TASK, KeyRole, NodeKey, TaskEnd
+from agents.nodes.understood import next_page, understood
 from agents.tail import TaskView, parse_task_view
 from schemas.errors import NodeRejectedError, NodeTimeoutError, NodeUnreachableError
 from schemas.ids import NodeId, NodeIndexUid, TaskUid
@@ -30,6 +31,7 @@ UIDS_AT_ONCE = 500
 """Tasks named in one deletion: some 4 KB of address, which any server takes."""
 
 _ACTIONS: Mapping[KeyRole, tuple[str, ...]] = {KeyRole.WORKER: WORKER_ACTIONS, KeyRole.SEARCH: SEARCH_ACTIONS}
+_LIST_TASKS = "list tasks"
 _CLUSTER = "made by miroir cluster "
 _Body = Mapping[str, Any] | list[Any] | None
 _FINISHED = frozenset({"succeeded", "failed", "canceled"})
@@ -77,7 +79,10 @@ class HttpNodeAdmin:
 
     async def fetch_keys(self) -> tuple[NodeKey, ...]:
         """Return every key; see ``NodeAdmin``."""
-        return tuple(_key(item) for item in await self._list("/keys", "list keys"))
+        action = "list keys"
+        found = await self._list("/keys", action)
+        with understood(self._node, action):
+            return tuple(_key(item) for item in found)
 
     async def create_key(self, uid: str, role: KeyRole, cluster: str) -> None:
         """Make a key of ours; see ``NodeAdmin``."""
@@ -105,37 +110,47 @@ class HttpNodeAdmin:
 
     async def fetch_indexes(self) -> Mapping[NodeIndexUid, str | None]:
         """Return every index with its primary key; see ``NodeAdmin``."""
-        found = await self._list("/indexes", "list indexes")
-        return {NodeIndexUid(item["uid"]): item["primaryKey"] for item in found}
+        action = "list indexes"
+        found = await self._list("/indexes", action)
+        with understood(self._node, action):
+            return {NodeIndexUid(item["uid"]): item["primaryKey"] for item in found}
 
     async def fetch_synonyms(self, uid: NodeIndexUid) -> Mapping[str, Any]:
         """Return an index's synonyms; see ``NodeAdmin``."""
-        answer: Mapping[str, Any] = await self._ask("GET", f"/indexes/{uid}/settings/synonyms", "read settings")
-        return answer
+        action = "read settings"
+        answer = await self._ask("GET", f"/indexes/{uid}/settings/synonyms", action)
+        with understood(self._node, action):
+            return dict(answer)
 
     async def fetch_newest_task(self) -> TaskUid:
         """Return the uid of the newest task; see ``NodeAdmin``."""
-        answer = await self._ask("GET", "/tasks?limit=1", "list tasks")
-        return TaskUid(answer["results"][0]["uid"]) if answer["results"] else NO_TASK
+        answer = await self._ask("GET", "/tasks?limit=1", _LIST_TASKS)
+        with understood(self._node, _LIST_TASKS):
+            return TaskUid(int(answer["results"][0]["uid"])) if answer["results"] else NO_TASK
 
     async def fetch_task(self, uid: TaskUid) -> TaskEnd:
         """Return how a task stands; see ``NodeAdmin``."""
-        answer = await self._ask("GET", f"/tasks/{uid}", "look at a task")
-        error = answer.get("error") or {}
-        return TaskEnd(answer["status"] in _FINISHED, error.get("code", ""), error.get("message", ""))
+        action = "look at a task"
+        answer = await self._ask("GET", f"/tasks/{uid}", action)
+        with understood(self._node, action):
+            error = answer.get("error") or {}
+            return TaskEnd(answer["status"] in _FINISHED, str(error.get("code", "")), str(error.get("message", "")))
 
     async def fetch_task_count(self) -> int:
         """Return how many tasks the node keeps; see ``NodeAdmin``."""
-        return int((await self._ask("GET", "/tasks?limit=1", "list tasks"))["total"])
+        answer = await self._ask("GET", "/tasks?limit=1", _LIST_TASKS)
+        with understood(self._node, _LIST_TASKS):
+            return int(answer["total"])
 
     async def fetch_tasks(self) -> Sequence[TaskView]:
         """Return every task, by uid; see ``NodeAdmin``."""
         found: list[TaskView] = []
         start: int | None = 0
         while start is not None:
-            page = await self._ask("GET", f"/tasks?from={start}&limit={PAGE}&reverse=true", "list tasks")
-            found += (parse_task_view(task) for task in page["results"])
-            start = page["next"]
+            page = await self._ask("GET", f"/tasks?from={start}&limit={PAGE}&reverse=true", _LIST_TASKS)
+            with understood(self._node, _LIST_TASKS):
+                found += (parse_task_view(task) for task in page["results"])
+                start = next_page(start, page["next"])
         return found
 
     async def post_checkpoint(self, uid: NodeIndexUid, metadata: str) -> TaskUid:
@@ -171,15 +186,17 @@ class HttpNodeAdmin:
 
     async def _enqueue(self, method: str, path: str, action: str, body: _Body = None) -> TaskUid:
         answer = await self._ask(method, path, action, body)
-        return TaskUid(answer["taskUid"])
+        with understood(self._node, action):
+            return TaskUid(int(answer["taskUid"]))
 
     async def _list(self, path: str, action: str) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         while len(found) < KEYS_MAX:
             answer = await self._ask("GET", f"{path}?offset={len(found)}&limit={PAGE}", action)
-            found += answer["results"]
-            if not answer["results"] or len(found) >= answer["total"]:
-                break
+            with understood(self._node, action):
+                found += answer["results"]
+                if not answer["results"] or len(found) >= answer["total"]:
+                    break
         return found
 
     async def _ask(self, method: str, path: str, action: str, body: _Body = None) -> Any:

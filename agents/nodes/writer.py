@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 
 from agents.nodes.post_body import PostBody
+from agents.nodes.understood import next_page, understood
 from agents.posts import PostPart
 from agents.tail import TaskView, parse_task_view
 from schemas.errors import NodeError, NodeForgotError, NodeRejectedError, NodeTimeoutError, NodeUnreachableError
@@ -51,20 +52,17 @@ class HttpNodeWriter:
             path, content = f"/indexes/{index}/documents/delete-batch", "application/json"
         else:
             path, content = f"/indexes/{index}/documents", "application/x-ndjson"
-        answer = await self._ask("POST", path, {"customMetadata": part.metadata}, part.body, content)
-        return int(answer["taskUid"])
+        return await self._enqueue("POST", path, part.metadata, part.body, content)
 
     async def drop(self, index: NodeIndexUid, condition: str, metadata: str) -> int:
         """Delete by filter; see ``NodeWriter``."""
         body = orjson.dumps({"filter": condition})
         path = f"/indexes/{index}/documents/delete"
-        answer = await self._ask("POST", path, {"customMetadata": metadata}, body, "application/json")
-        return int(answer["taskUid"])
+        return await self._enqueue("POST", path, metadata, body)
 
     async def clear(self, index: NodeIndexUid, metadata: str) -> int:
         """Delete everything; see ``NodeWriter``."""
-        answer = await self._ask("DELETE", f"/indexes/{index}/documents", {"customMetadata": metadata})
-        return int(answer["taskUid"])
+        return await self._enqueue("DELETE", f"/indexes/{index}/documents", metadata)
 
     async def tasks_from(self, uid: int) -> Sequence[TaskView]:
         """Return all tasks from ``uid`` on; see ``NodeWriter``."""
@@ -73,25 +71,30 @@ class HttpNodeWriter:
         while start is not None:
             query = {"from": str(start), "limit": str(PAGE_TASKS), "reverse": "true"}
             page = await self._ask("GET", "/tasks", query)
-            views += map(parse_task_view, page["results"])
-            start = page["next"]
+            with understood(self._node, "GET /tasks"):
+                views += map(parse_task_view, page["results"])
+                start = next_page(start, page["next"])
         return views
 
     async def settings_version(self, index: NodeIndexUid) -> SettingsVersion | None:
         """Return the settings version; see ``NodeWriter``."""
+        path = f"/indexes/{index}/settings/synonyms"
         try:
-            return settings_version_of(await self._ask("GET", f"/indexes/{index}/settings/synonyms", {}))
+            synonyms = await self._ask("GET", path, {})
         except NodeRejectedError as error:
             if error.status == _NOT_FOUND:
                 return None
             raise
+        with understood(self._node, f"GET {path}"):
+            return settings_version_of(dict(synonyms))
 
     async def documents(self, index: NodeIndexUid, ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
         """Return these documents; see ``NodeWriter``."""
         body = orjson.dumps({"ids": list(ids), "limit": len(ids)})
-        answer = await self._ask("POST", f"/indexes/{index}/documents/fetch", {}, body)
-        found: Sequence[Mapping[str, Any]] = answer["results"]
-        return found
+        path = f"/indexes/{index}/documents/fetch"
+        answer = await self._ask("POST", path, {}, body)
+        with understood(self._node, f"POST {path}"):
+            return [dict(document) for document in answer["results"]]
 
     async def accepts(self, key: str) -> bool:
         """Return whether the node knows this key; see ``NodeWriter``."""
@@ -106,6 +109,13 @@ class HttpNodeWriter:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def _enqueue(
+        self, method: str, path: str, metadata: str, body: bytes | None = None, content: str = "application/json"
+    ) -> int:
+        answer = await self._ask(method, path, {"customMetadata": metadata}, body, content)
+        with understood(self._node, f"{method} {path}"):
+            return int(answer["taskUid"])
 
     async def _ask(
         self,
@@ -151,7 +161,9 @@ class HttpNodeWriter:
             return parsed
         raise self._fault(action, status, parsed)
 
-    def _fault(self, action: str, status: int, parsed: Mapping[str, Any]) -> NodeError:
+    def _fault(self, action: str, status: int, parsed: Any) -> NodeError:
+        if not isinstance(parsed, dict):
+            parsed = {"message": str(parsed)[:200]}
         code, message = str(parsed.get("code", "")), str(parsed.get("message", ""))
         if status == _FORBIDDEN and code == "invalid_api_key":
             return NodeForgotError(self._node, action, message)
