@@ -17,6 +17,7 @@ from miroir.node.engine.bitmaps import members
 from miroir.node.engine.entries import STATE, STRING
 from miroir.node.engine.geo import Point, read_point
 from miroir.node.engine.index_settings import parse_index_settings
+from miroir.node.engine.reader import Recent
 from miroir.node.indexing.ports import IndexRecord
 from miroir.node.sqlite.connection import open_reader
 from miroir.node.sqlite.index_store import join_chunks, read_record
@@ -99,6 +100,7 @@ class SqliteIndexReader:
         self._sections: dict[tuple[bool, str], list[str]] = {}
         self._points: dict[int, Point] | None = None
         self.memo: dict[Any, Any] = {}
+        self.recent = Recent()
 
     def all_numbers(self) -> int:
         """Return the set of all documents."""

@@ -42,10 +42,10 @@ class Context:
         return bool(self.reader.words_from("", exact=True))
 
     def _remember(self, key: Any, make: Any) -> Any:
-        memo = self.reader.memo
-        if key not in memo:
-            memo[key] = make()
-        return memo[key]
+        recent = self.reader.recent
+        if key not in recent:
+            recent[key] = make()
+        return recent[key]
 
     def documents(self, word: str) -> int:
         """Return the documents that hold a word in a searched attribute."""
@@ -131,7 +131,7 @@ class Context:
             prefix: their first letters.
             with_itself: also those of the prefix as a word.
         """
-        memo: dict[tuple[str, bool], array[int]] = self._remember("prefix occurrences", dict)
+        memo: dict[tuple[str, bool], array[int]] = self.reader.memo.setdefault("prefix occurrences", {})
         key = (prefix, with_itself)
         if key not in memo:
             if len(memo) >= _PREFIXES_MAX:

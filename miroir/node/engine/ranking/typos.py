@@ -29,9 +29,9 @@ def find_typos(word: str, *, budget: int, is_prefix: bool, reader: IndexReader) 
     if budget == 0 or not word:
         return TypoWords((), ())
     key = ("typos", word, budget, is_prefix)
-    if key not in reader.memo:
-        reader.memo[key] = _find(word, budget, reader, is_prefix=is_prefix)
-    found: TypoWords = reader.memo[key]
+    if key not in reader.recent:
+        reader.recent[key] = _find(word, budget, reader, is_prefix=is_prefix)
+    found: TypoWords = reader.recent[key]
     return found
 
 
