@@ -58,9 +58,10 @@ def build_app(node: Node, *, version_reported: str = VERSION) -> web.Application
     app.router.add_patch("/experimental-features", unsupported)
     for path in _UNSUPPORTED:
         app.router.add_route("*", path, unsupported)
+    # Routes are tried in this order: searches come most often.
+    add_search_routes(app)
     add_index_routes(app)
     add_document_routes(app)
-    add_search_routes(app)
     add_task_routes(app)
     add_key_routes(app)
     return app

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -15,6 +16,10 @@ from aiohttp import web
 from miroir.node.server.app import VERSION, build_app
 from miroir.node.server.lock import DirectoryInUseError, DirectoryLock
 from miroir.node.server.node import Node
+
+COLLECTIONS = (700, 10, 100)
+"""Thresholds of the cycle collector. The last one is ten times the usual: a walk over everything that searches keep in
+memory takes 40 to 60 ms, which the search it falls on would wait for, and finds nothing."""
 
 SHUTDOWN_TIMEOUT_S = 5.0
 """Time open requests get to finish after SIGTERM."""
@@ -53,6 +58,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def _settle_memory() -> None:
+    """Keep the cycle collector off what the start has made, which stays, and seldom on what is kept later."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTIONS)
+
+
 async def _serve(directory: Path, options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -74,6 +86,7 @@ async def _serve(directory: Path, options: argparse.Namespace) -> None:
             await runner.setup()
             await web.TCPSite(runner, options.host, options.port).start()
             logging.getLogger(__name__).info("node listening on %s:%d", options.host, options.port)
+            _settle_memory()
             await stop.wait()
             await runner.cleanup()
             running.cancel()
