@@ -38,6 +38,11 @@ class Context:
         self.reader = reader
         self._fields = fields
 
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether a word's documents are simply those where it occurs."""
+        return self._fields is None and not self._has_exact()
+
     def _has_exact(self) -> bool:
         return bool(self.reader.words_from("", exact=True))
 

@@ -91,7 +91,7 @@ def _by_cost(
 
 
 def _first_places(step: Step, universe: int, context: Context) -> Iterator["array[int]"]:
-    yield context.restrict(step.term.occurrences(step.parts), universe)
+    yield step.term.occurrences_in(step.parts, universe)
     for word, numbers in step.term.touching_phrases(step.parts, last=False):
         yield context.places([word], universe & numbers)
 

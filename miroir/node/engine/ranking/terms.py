@@ -221,6 +221,12 @@ class Term:
             known = self._occurrences[parts] = self._merge(parts)
         return known
 
+    def occurrences_in(self, parts: frozenset[str], universe: int) -> "array[int]":
+        """Return those of them that lie in the documents of ``universe``, rising."""
+        if self._context.is_plain and not self.documents(parts) & ~universe:
+            return self.occurrences(parts)
+        return self._context.restrict(self.occurrences(parts), universe)
+
     def _merge(self, parts: frozenset[str]) -> "array[int]":
         as_whole = parts & {EXACT, PREFIX} if PREFIX in parts and self.is_popular_prefix else frozenset[str]()
         words = [word for part in parts - as_whole for word in self.words(part)]
