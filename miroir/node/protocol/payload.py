@@ -6,7 +6,7 @@ Who calls it: the document routes (to refuse) and the indexer (to read them agai
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -52,16 +52,32 @@ def parse_documents(kind: str, payload: bytes, *, delimiter: str = ",") -> list[
     Raises:
         ApiError: ``missing_payload`` where there is none, ``malformed_payload`` where it is not what ``kind`` says.
     """
-    if not payload.strip():
-        article = "An" if kind == NDJSON else "A"
-        raise ApiError("missing_payload", f"{article} {_NAMES[kind]} payload is missing.")
+    _refuse_empty(kind, payload)
     match kind:
         case "application/json":
             return _parse_json(payload)
         case "application/x-ndjson":
-            return _parse_ndjson(payload)
+            return list(_parse_ndjson(payload))
         case _:
             return _parse_csv(payload, delimiter)
+
+
+def count_documents(kind: str, payload: bytes, *, delimiter: str = ",") -> int:
+    """Return how many documents a payload holds; those of NDJSON are looked at one by one, never all held.
+
+    Raises:
+        ApiError: as ``parse_documents``.
+    """
+    if kind != NDJSON:
+        return len(parse_documents(kind, payload, delimiter=delimiter))
+    _refuse_empty(kind, payload)
+    return sum(1 for _ in _parse_ndjson(payload))
+
+
+def _refuse_empty(kind: str, payload: bytes) -> None:
+    if not payload.strip():
+        article = "An" if kind == NDJSON else "A"
+        raise ApiError("missing_payload", f"{article} {_NAMES[kind]} payload is missing.")
 
 
 def parse_ids(body: Any) -> list[str]:
@@ -98,21 +114,19 @@ def _parse_json(payload: bytes) -> list[dict[str, Any]]:
     return value
 
 
-def _parse_ndjson(payload: bytes) -> list[dict[str, Any]]:
-    documents = []
-    for place, line in enumerate(payload.split(b"\n")):
+def _parse_ndjson(payload: bytes) -> Iterator[dict[str, Any]]:
+    for place, line in enumerate(io.BytesIO(payload)):
         if not line.strip():
             continue
         try:
             value = orjson.loads(line)
         except orjson.JSONDecodeError:
-            reason = explain_malformed(line).rpartition(" at line ")
+            reason = explain_malformed(line.removesuffix(b"\n")).rpartition(" at line ")
             column = reason[2].rpartition(" ")[2]
             raise _malformed(NDJSON, f"{reason[0]} at line {place + 1} column {column}") from None
         if not isinstance(value, dict):
             raise _malformed(NDJSON, f"invalid type: expected a map at line {place + 1} column 1")
-        documents.append(value)
-    return documents
+        yield value
 
 
 def _parse_csv(payload: bytes, delimiter: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from miroir.node.protocol import tasks
 from miroir.node.protocol.errors import ApiError, document_not_found, feature_not_enabled, index_not_found
 from miroir.node.protocol.index_uids import check_index_uid
 from miroir.node.protocol.keys import Permit
-from miroir.node.protocol.payload import CSV, check_content_type, parse_documents, parse_ids
+from miroir.node.protocol.payload import CSV, check_content_type, count_documents, parse_ids
 from miroir.node.protocol.tasks import Work, view_summary
 from miroir.node.protocol.values import check_parameters, parameter_boolean, parameter_count, parameter_list
 from miroir.node.server.http import answer, node_of, read_bytes, read_json
@@ -85,7 +85,7 @@ async def _write(request: web.Request, kind: str) -> web.Response:
     delimiter = _delimiter(request.query.get("csvDelimiter"), content)
     skips = bool(parameter_boolean(request.query, "skipCreation", "invalid_skip_creation"))
     payload = await read_bytes(request)
-    count = len(await node_of(request).in_parser(lambda: parse_documents(content, payload, delimiter=delimiter)))
+    count = await node_of(request).in_parser(lambda: count_documents(content, payload, delimiter=delimiter))
     options = {
         "creates": permit.creates_indexes,
         "primary_key": request.query.get("primaryKey"),

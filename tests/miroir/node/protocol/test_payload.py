@@ -3,7 +3,7 @@
 import pytest
 
 from miroir.node.protocol.errors import ApiError
-from miroir.node.protocol.payload import CSV, JSON, NDJSON, parse_documents, parse_ids
+from miroir.node.protocol.payload import CSV, JSON, NDJSON, count_documents, parse_documents, parse_ids
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,9 @@ from miroir.node.protocol.payload import CSV, JSON, NDJSON, parse_documents, par
     ids=["object", "array", "empty", "ndjson", "csv"],
 )
 def test_payload_gives_its_documents(kind: str, payload: bytes, documents: list[dict[str, object]]) -> None:
-    """Every content type comes out as documents in order."""
+    """Every content type comes out as documents in order, and is counted without them."""
     assert parse_documents(kind, payload) == documents
+    assert count_documents(kind, payload) == len(documents)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +38,17 @@ def test_bad_payload_is_refused(kind: str, payload: bytes, code: str) -> None:
     """What is no payload of its kind gets Meilisearch's code."""
     with pytest.raises(ApiError) as refusal:
         parse_documents(kind, payload)
+    with pytest.raises(ApiError) as same:
+        count_documents(kind, payload)
 
     assert refusal.value.code == code
+    assert same.value.message == refusal.value.message
+
+
+def test_bad_line_is_named_with_its_place() -> None:
+    """The message counts lines from 1, and columns in the line alone."""
+    with pytest.raises(ApiError, match="EOF while parsing an object at line 2 column 9"):
+        count_documents(NDJSON, b'{"id":1}\n{"id": 2,\n{"id":3}')
 
 
 def test_ids_are_text_whatever_their_type() -> None:
