@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from bench.figures import quantile
-from bench.parity_comparison import Shares, Verdict, compare_answers
+from bench.parity_comparison import Shares, compare_answers
 from bench.parity_conversation import replay
 from bench.parity_fixtures import (
     FIXTURES,
@@ -152,15 +152,15 @@ def measure_index(node: NodeProcess, fixture: SearchFixture, path: Path, *, load
     found = IndexFigures(fixture.name, fixture.documents.count(b"\n") + 1)
     found.load_s = _load(node, fixture, fixture.name, path)
     for place, case in enumerate(fixture.cases):
-        started_s = time.perf_counter()
-        verdict = _ask(node, fixture.name, case)
-        found.search_s.append(time.perf_counter() - started_s)
+        answer, taken_s = _ask(node, fixture.name, case)
+        verdict = compare_answers(case["request"], answer, case["response"])
+        found.search_s.append(taken_s)
         found.shares.verdicts.append(verdict)
         if verdict.reasons:
             request = json.dumps(case["request"], ensure_ascii=False)
             found.differing.append(f"{fixture.name}[{place}] {request}: {'; '.join(verdict.reasons)}")
     if loading:
-        found.quiet_s = [_time(node, fixture.name, case) for case in fixture.cases]
+        found.quiet_s = [_ask(node, fixture.name, case)[1] for case in fixture.cases]
         found.loading_s = _search_while_loading(node, fixture, path)
     return found
 
@@ -176,17 +176,13 @@ def _load(node: NodeProcess, fixture: SearchFixture, name: str, path: Path) -> f
     return time.monotonic() - started_s
 
 
-def _ask(node: NodeProcess, name: str, case: Mapping[str, Any]) -> Verdict:
+def _ask(node: NodeProcess, name: str, case: Mapping[str, Any]) -> tuple[Any, float]:
+    """Return the answer to a recorded search, and the seconds from its sending to its being read."""
     # The standard library's JSON also writes numbers beyond 64 bits, as a recording may hold.
     body = json.dumps({**case["request"], "showRankingScoreDetails": True}).encode()
-    reply = node.call("POST", f"/indexes/{name}/search", raw=body, content_type="application/json")
-    return compare_answers(case["request"], reply.body, case["response"])
-
-
-def _time(node: NodeProcess, name: str, case: Mapping[str, Any]) -> float:
     started_s = time.perf_counter()
-    _ask(node, name, case)
-    return time.perf_counter() - started_s
+    reply = node.call("POST", f"/indexes/{name}/search", raw=body, content_type="application/json")
+    return reply.body, time.perf_counter() - started_s
 
 
 def _search_while_loading(node: NodeProcess, fixture: SearchFixture, path: Path) -> list[float]:
@@ -197,7 +193,7 @@ def _search_while_loading(node: NodeProcess, fixture: SearchFixture, path: Path)
     taken: list[float] = []
     while loading.is_alive():
         for case in fixture.cases:
-            taken.append(_time(node, fixture.name, case))
+            taken.append(_ask(node, fixture.name, case)[1])
             if not loading.is_alive():
                 break
     loading.join()

@@ -30,6 +30,17 @@ def test_recorded_searches_get_the_recorded_answers(name: str, tmp_path: Path) -
     assert not missed, "\n".join((str(missed), *found.differing))
 
 
+def test_films_are_searched_while_an_index_is_loaded(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The p99 of searches during a load is at most three times that of the same searches before it."""
+    if not request.config.getoption("--long"):
+        pytest.skip("compares times: only with --long")
+    path = FIXTURES / "movies.json.gz"
+    with NodeProcess(tmp_path) as node:
+        found = measure_index(node, read_searches(path), path, loading=True)
+
+    assert quantile(found.loading_s, 0.99) <= 3 * quantile(found.quiet_s, 0.99)
+
+
 def test_whole_dictionary_keeps_to_its_times(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """117,791 entries load in 120 s and 800 MB, are searched in 40 and 250 ms, are back in 3 s."""
     if not request.config.getoption("--long"):
