@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from tests.simulation.coverage import build_table, sum_up
+from tests.simulation.mixes import MIXES
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import STEPS, Result
 from tests.simulation.seeds import Failure, run_seeds, settle_hashes
@@ -30,8 +31,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument("--json", type=Path, help="a file for the table, as JSON")
     parser.add_argument("--verbose", action="store_true", help="everything that is logged")
+    parser.add_argument("--mix", choices=MIXES, help="what happens how often; else the mutant's, or the usual one")
     parser.add_argument("--mutant", choices=MUTANTS, default="", help="break this rule, and end with the first failure")
     arguments = parser.parse_args()
+    mix = arguments.mix or (MUTANTS[arguments.mutant].mix if arguments.mutant else "usual")
     settle_hashes()
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.CRITICAL, stream=sys.stdout)
     began_s = time.monotonic()
@@ -40,12 +43,19 @@ def main() -> int:
     seeds = range(arguments.first, arguments.first + arguments.count)
     with tempfile.TemporaryDirectory(prefix="miroir-simulation-") as directory:
         outcomes = run_seeds(
-            seeds, steps=arguments.steps, jobs=arguments.jobs, directory=Path(directory), mutant=arguments.mutant
+            seeds,
+            steps=arguments.steps,
+            jobs=arguments.jobs,
+            directory=Path(directory),
+            mix=mix,
+            mutant=arguments.mutant,
         )
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 failed += 1
-                say(f"{outcome.report}seed {outcome.seed} failed: python -m tests.simulation {outcome.seed}")
+                say(
+                    f"{outcome.report}seed {outcome.seed} failed: python -m tests.simulation {outcome.seed} --mix {mix}"
+                )
                 say(f"checker: {outcome.checker}\n")
                 if arguments.mutant:
                     return 1

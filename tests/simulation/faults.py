@@ -9,6 +9,7 @@ from schemas.ids import NodeId, Partition, ShardId
 from streams.log import TopicPartition
 from streams.topics import CLUSTER, TOMBSTONES_KEPT_MS
 from tests.simulation.cluster import SimulatedCluster
+from tests.simulation.mixes import USUAL, Mix
 from tests.simulation.simulated_node import SimulatedNode
 from tests.simulation.truth import Truth
 
@@ -31,16 +32,18 @@ class Faults:
         cluster: what breaks.
         truth: told of what the log loses.
         rng: of the run.
+        mix: of the run.
 
     Attributes:
         counted: how often each has happened.
     """
 
-    def __init__(self, cluster: SimulatedCluster, truth: Truth, rng: random.Random) -> None:
+    def __init__(self, cluster: SimulatedCluster, truth: Truth, rng: random.Random, mix: Mix = USUAL) -> None:
         self.counted: Counter[str] = Counter()
         self._cluster = cluster
         self._truth = truth
         self._rng = rng
+        self._mix = mix
         self._disks: dict[NodeId, object] = {}
 
     def count(self, kind: str, what: str = "") -> None:
@@ -66,7 +69,7 @@ class Faults:
         if len(well) <= NODES_UP_MIN:
             return
         node = self._rng.choice(well)
-        kind = self._rng.choice(("killed", "frozen", "answers lost", "full", "disk copied"))
+        kind = self._rng.choice(self._mix.node_faults)
         self.count(f"node {kind}", node.id)
         if kind == "killed":
             node.is_down = True
@@ -87,7 +90,7 @@ class Faults:
             node = self._rng.choice(ill)
             if node.is_down and self._down_s(node) < DISK_CHANGE_S and self._rng.random() < DOWN_LONG:
                 return
-            self._mend(node, self._rng.choice(("as it was", "as it was", "empty", "older")))
+            self._mend(node, self._rng.choice(self._mix.disks))
 
     @staticmethod
     def _down_s(node: SimulatedNode) -> float:

@@ -16,6 +16,8 @@ import agents.worker.cluster_writer
 import agents.worker.feeder
 import agents.worker.mover
 import agents.worker.node_keeper
+import agents.worker.stale_copies
+import agents.worker.tail_follower
 import query.nodes.gather
 import query.routing
 import streams.cursor
@@ -23,7 +25,7 @@ import streams.moves
 import tests.simulation.cluster
 import tests.simulation.settled
 from agents.reconcile import Adopt, NodePlan, plan_node
-from agents.tail import NodeTail
+from agents.tail import NodeTail, TaskView, fold_page
 from agents.worker.set_aside import DeadLetters
 from query.routing import has_others
 from schemas.events import IndexRecord, NodeRecord, NodeState, parse_value
@@ -34,6 +36,7 @@ from streams.log import LogBatch
 from streams.moves import Copy, MovePlan, plan_moves
 from streams.readable import ProgressView
 from streams.topology import Topology, fold_cluster
+from tests.fakes.log import FakeLogReader
 
 fold_part = streams.cursor._fold_part
 
@@ -46,11 +49,13 @@ class Mutant:
         apply: puts it in the place of the rule, in this process, for good.
         checker: that finds it.
         seed: one in which it does, or did, when it was chosen.
+        mix: of such a seed.
     """
 
     apply: Callable[[], None]
     checker: str
     seed: int
+    mix: str = "usual"
 
 
 def _put(*places: tuple[Any, str], mutant: object) -> Callable[[], None]:
@@ -132,6 +137,20 @@ def _adopt_once(topology: Topology, node: NodeRecord, *rest: Any) -> NodePlan:
     return NodePlan() if is_lost else plan
 
 
+def _fold_whatever_disk(tail: NodeTail, tasks: Sequence[TaskView]) -> NodeTail | None:
+    """A list that does not begin with the task seen last is folded on, as if it were the same disk's."""
+    return fold_page(replace(tail, oldest=None), tasks) if tasks else tail
+
+
+def _never_miss_deletes(_whole_ms: int, **_: int) -> bool:
+    """However long a copy was away, it is caught up from its cursor."""
+    return False
+
+
+def _begin_where_the_log_does(*_: object) -> None:
+    """A position that was trimmed away is read from the first that is left, as ``auto.offset.reset`` has it."""
+
+
 FOLDS = (
     (agents.worker.app, "fold_cluster"),
     (agents.worker.cluster_writer, "fold_cluster"),
@@ -166,5 +185,14 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a part that one node alone has a shard of is asked nowhere else": Mutant(
         _put((query.nodes.gather, "has_some_others"), mutant=has_others), "complete", 4
+    ),
+    "a changed disk goes unnoticed": Mutant(
+        _put((agents.worker.tail_follower, "fold_page"), mutant=_fold_whatever_disk), "copies", 9, "losses"
+    ),
+    "tombstones are forgotten after a long absence": Mutant(
+        _put((agents.worker.stale_copies, "may_miss_deletes"), mutant=_never_miss_deletes), "copies", 3, "losses"
+    ),
+    "a reader skips what was trimmed": Mutant(
+        _put((FakeLogReader, "_require_inside"), mutant=_begin_where_the_log_does), "copies", 2, "losses"
     ),
 }

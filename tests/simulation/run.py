@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -15,6 +15,7 @@ from streams.log import Append
 from streams.partitioning import partition_of
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.faults import Faults
+from tests.simulation.mixes import USUAL, Mix
 from tests.simulation.operator import Operator
 from tests.simulation.searcher import Searcher
 from tests.simulation.settled import find_unsettled, require_dead_letters, require_fold_survives_compaction
@@ -27,7 +28,6 @@ STEP_S = 0.15
 SETTLE_S = 180.0
 """All copies are equal to the log within this, once nothing goes wrong any more."""
 
-IDS = 40
 DELETES = 0.2
 BURSTS = (*range(1, 13), 40)
 """Documents of one step: mostly few, now and then more than fit one post."""
@@ -60,17 +60,20 @@ class Run:
 
     Args:
         seed: decides on everything.
+        steps: how many there are before everything is mended.
+        mix: how often each thing happens.
     """
 
-    def __init__(self, seed: int, *, steps: int = STEPS) -> None:
+    def __init__(self, seed: int, *, steps: int = STEPS, mix: Mix = USUAL) -> None:
         self.result = Result(seed)
         self._rng = random.Random(seed)
         self._steps = steps
+        self._mix = mix
         self._cluster = SimulatedCluster(self._rng)
         self._truth = Truth()
         self._searcher = Searcher(self._cluster, self._truth, self._rng)
         self._operator = Operator(self._cluster, self._rng)
-        self._faults = Faults(self._cluster, self._truth, self._rng)
+        self._faults = Faults(self._cluster, self._truth, self._rng, mix)
         self._version = 0
 
     async def run(self) -> Result:
@@ -124,20 +127,21 @@ class Run:
 
     def _step(self) -> None:
         faults = self._faults
-        kinds: Sequence[tuple[float, Callable[[], None]]] = (
-            (60, self._produce),
-            (8, self._operator.ask),
-            (4, faults.break_node),
-            (8, faults.mend_node),
-            (2, faults.break_worker),
-            (3, faults.mend_worker),
-            (1, faults.break_log),
-            (2, faults.compact),
-            (0.1, faults.trim),
-            (0.2, faults.be_absent),
-        )
-        (kind,) = self._rng.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])
-        kind()
+        kinds: Mapping[str, Callable[[], None]] = {
+            "produce": self._produce,
+            "ask": self._operator.ask,
+            "break node": faults.break_node,
+            "mend node": faults.mend_node,
+            "break worker": faults.break_worker,
+            "mend worker": faults.mend_worker,
+            "break log": faults.break_log,
+            "compact": faults.compact,
+            "trim": faults.trim,
+            "be absent": faults.be_absent,
+        }
+        weights = self._mix.weights
+        (kind,) = self._rng.choices(list(weights), list(weights.values()))
+        kinds[kind]()
 
     def _produce(self) -> None:
         """Append documents and deletes to an index."""
@@ -153,7 +157,7 @@ class Run:
 
     def _append(self, index: IndexRecord) -> None:
         """Append a document, a delete, or what no node can hold."""
-        key = str(self._rng.randrange(IDS))
+        key = str(self._rng.randrange(self._mix.ids))
         self._version += 1
         draw = self._rng.random()
         wire: Value = {"id": key, "v": self._version}

@@ -10,8 +10,8 @@ from typing import Any
 from tests.simulation.coverage import find_uncovered
 from tests.simulation.mutants import MUTANTS
 
-SEEDS = range(1, 501)
-"""Of the usual run: each takes about half a second of a core."""
+SEEDS: Mapping[str, range] = {"usual": range(1, 501), "losses": range(1, 26)}
+"""Of the usual run, of every mix: each takes about half a second of a core."""
 
 FAULTS_FLOOR: Mapping[str, int] = {
     "compaction": 300,
@@ -77,6 +77,8 @@ REQUESTS_FLOOR: Mapping[str, int] = {
 
 FLOOR_SEEDS = 166
 
+LOSSES_FLOOR = ("disk lost", "disk older", "log trimmed", "long absence")
+
 FAULTS_MIN = 4
 """Of every single seed."""
 
@@ -90,16 +92,21 @@ def run_simulation(first: int, count: int, *options: str) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def require_seeds_hold(first: int, count: int, directory: Path, *, jobs: int = 1) -> dict[str, Any]:
+def require_seeds_hold(seeds: range, directory: Path, *, jobs: int = 1, mix: str = "usual") -> dict[str, Any]:
     """Run seeds, each of which must hold and have had its faults and changes; return what they covered."""
     file = directory / "coverage.json"
-    ran = run_simulation(first, count, "--jobs", str(jobs), "--json", str(file))
+    ran = run_simulation(seeds.start, len(seeds), "--jobs", str(jobs), "--mix", mix, "--json", str(file))
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-1000:]
     covered: dict[str, Any] = json.loads(file.read_text())
-    assert covered["seeds"] == count
+    assert covered["seeds"] == len(seeds)
     assert covered["faults_min"] >= FAULTS_MIN
     assert covered["changes_min"] >= CHANGES_MIN
     return covered
+
+
+def require_losses(covered: Mapping[str, Any]) -> None:
+    """Require that each seed of the mix of losses had, on the average, one of every kind."""
+    assert not find_uncovered(covered["faults"], dict.fromkeys(LOSSES_FLOOR, covered["seeds"]))
 
 
 def require_floor(covered: Mapping[str, Any]) -> None:

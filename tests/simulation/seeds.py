@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.simulation.mixes import MIXES
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import Result
 from tests.simulation.simulate import simulate
@@ -46,7 +47,9 @@ def settle_hashes() -> None:
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
 
 
-def run_seeds(seeds: range, *, steps: int, jobs: int, directory: Path, mutant: str = "") -> Iterator[Result | Failure]:
+def run_seeds(
+    seeds: range, *, steps: int, jobs: int, directory: Path, mix: str = "usual", mutant: str = ""
+) -> Iterator[Result | Failure]:
     """Run the seeds, so many at a time, and yield what became of each, in no order.
 
     Args:
@@ -54,6 +57,7 @@ def run_seeds(seeds: range, *, steps: int, jobs: int, directory: Path, mutant: s
         steps: of each.
         jobs: processes at a time.
         directory: where they leave their results.
+        mix: the name of what they are made of.
         mutant: the name of the rule that is broken; empty for none.
     """
     running: dict[int, int] = {}
@@ -61,7 +65,7 @@ def run_seeds(seeds: range, *, steps: int, jobs: int, directory: Path, mutant: s
     while waiting or running:
         while waiting and len(running) < jobs:
             seed = waiting.pop()
-            running[_fork(seed, steps, directory, mutant)] = seed
+            running[_fork(seed, steps, directory, mix, mutant)] = seed
         pid, _ = os.wait()
         seed = running.pop(pid)
         file = directory / str(seed)
@@ -72,7 +76,7 @@ def run_seeds(seeds: range, *, steps: int, jobs: int, directory: Path, mutant: s
         file.unlink()
 
 
-def _fork(seed: int, steps: int, directory: Path, mutant: str) -> int:
+def _fork(seed: int, steps: int, directory: Path, mix: str, mutant: str) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -81,7 +85,7 @@ def _fork(seed: int, steps: int, directory: Path, mutant: str) -> int:
     try:
         if mutant:
             MUTANTS[mutant].apply()
-        outcome: Result | Failure = simulate(seed, steps=steps)
+        outcome: Result | Failure = simulate(seed, steps=steps, mix=MIXES[mix])
     except BaseException as error:  # noqa: BLE001 - whatever it is, the seed is what matters
         outcome = Failure(seed, traceback.format_exc(), _checker_of(error))
     unfinished = directory / f"{seed}.part"

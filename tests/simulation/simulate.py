@@ -2,11 +2,12 @@
 
 import asyncio
 
+from tests.simulation.mixes import USUAL, Mix
 from tests.simulation.run import STEPS, Result, Run
 from tests.simulation.virtual_clock import VirtualClockLoop
 
 
-def simulate(seed: int, *, steps: int = STEPS) -> Result:
+def simulate(seed: int, *, steps: int = STEPS, mix: Mix = USUAL) -> Result:
     """Run under a seed, and return what was covered.
 
     Raises:
@@ -15,14 +16,14 @@ def simulate(seed: int, *, steps: int = STEPS) -> Result:
     loop = VirtualClockLoop()
     try:
         asyncio.set_event_loop(loop)
-        return loop.run_until_complete(_run(seed, steps))
+        return loop.run_until_complete(_run(seed, steps, mix))
     finally:
         loop.run_until_complete(_drain())
         loop.close()
 
 
-async def _run(seed: int, steps: int) -> Result:
-    return await Run(seed, steps=steps).run()
+async def _run(seed: int, steps: int, mix: Mix) -> Result:
+    return await Run(seed, steps=steps, mix=mix).run()
 
 
 async def _drain() -> None:

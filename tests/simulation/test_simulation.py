@@ -5,17 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.runs import SEEDS, require_floor, require_seeds_hold, run_simulation
+from tests.simulation.runs import SEEDS, require_floor, require_losses, require_seeds_hold, run_simulation
 
-FIRST_LONG = 1001
-COUNT_LONG = 20_000
+LONG = range(1001, 21_001)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_seeds_of_the_simulation_hold(tmp_path: Path) -> None:
     """Workers, nodes and the log fail, the cluster changes, what must always hold does, and nothing was left out."""
-    require_floor(require_seeds_hold(SEEDS.start, len(SEEDS), tmp_path))
+    require_floor(require_seeds_hold(SEEDS["usual"], tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_seeds_full_of_losses_hold(tmp_path: Path) -> None:
+    """Disks are lost or older, logs are trimmed and months pass, each about once a seed: what must always hold does."""
+    require_losses(require_seeds_hold(SEEDS["losses"], tmp_path, mix="losses"))
 
 
 @pytest.mark.slow
@@ -33,4 +39,4 @@ def test_many_seeds_of_the_simulation_hold(request: pytest.FixtureRequest, tmp_p
     """The long run."""
     if not request.config.getoption("--long"):
         pytest.skip("--long runs many seeds")
-    require_seeds_hold(FIRST_LONG, COUNT_LONG, tmp_path, jobs=os.cpu_count() or 1)
+    require_seeds_hold(LONG, tmp_path, jobs=os.cpu_count() or 1)

@@ -1,0 +1,65 @@
+"""What a run is made of: how often each thing happens in it, and what breaks when something breaks.
+
+The usual mix has some of everything, most of all writes: whatever a copy has missed is soon written anew. What a lost
+disk or a lost log has taken shows longer where these are frequent and most documents are written once; that is the
+other mix. What always holds: a seed of the usual mix does what it did before there was another.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """One mix.
+
+    Attributes:
+        weights: of every kind of step, relative to each other; their order is part of a seed's course.
+        node_faults: one of them is chosen where a node breaks.
+        disks: one of them is chosen where a node that was killed is started again.
+        ids: of the documents of an index.
+    """
+
+    weights: Mapping[str, float]
+    node_faults: tuple[str, ...]
+    disks: tuple[str, ...]
+    ids: int
+
+
+USUAL = Mix(
+    weights={
+        "produce": 60,
+        "ask": 8,
+        "break node": 4,
+        "mend node": 8,
+        "break worker": 2,
+        "mend worker": 3,
+        "break log": 1,
+        "compact": 2,
+        "trim": 0.1,
+        "be absent": 0.2,
+    },
+    node_faults=("killed", "frozen", "answers lost", "full", "disk copied"),
+    disks=("as it was", "as it was", "empty", "older"),
+    ids=40,
+)
+
+LOSSES = Mix(
+    weights={
+        "produce": 40,
+        "ask": 6,
+        "break node": 8,
+        "mend node": 10,
+        "break worker": 1,
+        "mend worker": 6,
+        "break log": 0.5,
+        "compact": 2,
+        "trim": 0.5,
+        "be absent": 0.6,
+    },
+    node_faults=("killed", "killed", "killed", "frozen", "full", "disk copied", "disk copied", "disk copied"),
+    disks=("as it was", "empty", "older", "older", "older"),
+    ids=400,
+)
+
+MIXES: Mapping[str, Mix] = {"usual": USUAL, "losses": LOSSES}
