@@ -1,5 +1,7 @@
 """Replica against log: nothing equal is called different, and nothing different equal."""
 
+import tracemalloc
+
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +33,30 @@ def test_fold_truth_is_the_last_write_of_each_id(writes: list[tuple[str, int | N
 
     expected = {key: value for key, value in dict(writes).items() if value is not None}
     assert truth == {key: digest({"v": value, "id": key}) for key, value in expected.items()}
+
+
+def test_truth_of_large_documents_written_often_takes_little_memory() -> None:
+    """Some 200 bytes a document, however large it is and however often it was written."""
+    count, text = 2000, "x" * 4000
+    truth: dict[str, bytes] = {}
+
+    def batch(first: int, version: int) -> OperationBatch:
+        written = [
+            Operation(Offset(n), 0, str(n), orjson.dumps({"id": n, "v": version, "text": text}))
+            for n in range(first, first + 100)
+        ]
+        return OperationBatch(Position(first), Position(first + 100), tuple(written), 0, 0, 100)
+
+    tracemalloc.start()
+    try:
+        for version in range(3):
+            fold_truth(truth, (batch(first, version) for first in range(0, count, 100)))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(truth) == count
+    assert held < count * 250
 
 
 @given(HELD, HELD, st.sets(IDS))

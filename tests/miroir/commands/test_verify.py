@@ -1,6 +1,10 @@
 """``miroir verify`` on a running stack: what is equal, and what somebody has spoilt."""
 
+import itertools
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +60,42 @@ def finish(client: httpx.Client, task: int) -> None:
     while found["status"] in ("enqueued", "processing"):
         found = client.get(f"/tasks/{task}").json()
     assert found["status"] == "succeeded", found
+
+
+def test_verify_calls_nothing_wrong_that_is_written_meanwhile(local_stack: LocalStack) -> None:
+    """Each shard is compared at an end that is fixed when it is begun, while clients write and delete."""
+    local_stack.run("index", "create", "busy", "--primary-key", "id", "--shards", "4")
+
+    with writing(local_stack, "busy") as written:
+        reports = [local_stack.run("verify", "--index", "busy", "--json").json for _ in range(3)]
+
+    assert [report["verified"] for report in reports] == [True, True, True]
+    assert len(written) > len(reports)
+    local_stack.run("index", "delete", "busy", "--yes")
+
+
+@contextmanager
+def writing(local_stack: LocalStack, index: str) -> Iterator[list[int]]:
+    """Let a client write and delete all the time; yield the tasks that it was given."""
+    ended, tasks = threading.Event(), list[int]()
+
+    def write() -> None:
+        path = f"/indexes/{index}/documents"
+        with httpx.Client(base_url=local_stack.state.url, trust_env=False, timeout=60) as client:
+            for number in itertools.count():
+                documents = [{"id": n, "number": number} for n in range(number % 50, number % 50 + 20)]
+                for answer in (client.post(path, json=documents), client.delete(f"{path}/{number % 70}")):
+                    tasks.append(answer.raise_for_status().json()["taskUid"])
+                if ended.wait(0.02):
+                    return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield tasks
+    finally:
+        ended.set()
+        writer.join()
 
 
 def test_verify_unknown_index_is_an_error(local_stack: LocalStack) -> None:
