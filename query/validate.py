@@ -276,7 +276,7 @@ def _check_searched(attributes: Sequence[str], rules: IndexRules) -> None:
         # A pattern such as ``title*`` is known to the nodes alone.
         if "*" in attribute or covers(rules.searchable, attribute):
             continue
-        available = _available("searchable attributes", rules.searchable, rules, ordered=False)
+        available = _available("searchable attributes", rules.searchable, rules)
         message = f"Index `{rules.index}`: Attribute `{attribute}` is not searchable. {available}"
         raise InvalidSearchError("invalid_search_attributes_to_search_on", message)
 
@@ -303,10 +303,10 @@ def _is_facet(attribute: str, rules: IndexRules) -> bool:
     return not is_marker(attribute) and rules.is_facet(attribute)
 
 
-def _available(kind: str, names: Sequence[str], rules: IndexRules, *, ordered: bool = True) -> str:
+def _available(kind: str, names: Sequence[str], rules: IndexRules) -> str:
     """Return the sentence about what would have been allowed; attributes that are not displayed stay hidden."""
     if not names:
         return f"This index does not have configured {kind.removesuffix(' patterns')}."
-    listed = ", ".join(named_attributes(sorted(names) if ordered else names, rules))
+    listed = ", ".join(named_attributes(sorted(names), rules))
     verb = "is" if kind.endswith("patterns") and len(names) == 1 else "are"
     return f"Available {kind} {verb}: `{listed}`."

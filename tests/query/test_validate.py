@@ -25,7 +25,7 @@ CLOSED = IndexRules(
     displayed=("title", "genre", "year"),
     filterable=("year", "genre", "o"),
     sortable=("year", "rating"),
-    searchable=("title", "secret"),
+    searchable=("title", "genre.name", "genre", "secret"),
     ranking_rules=("words", "sort"),
     embedders={"own": 2},
 )
@@ -94,10 +94,10 @@ REFUSED = {
         "Invalid syntax for the sort parameter: expected expression ending by `:asc` or `:desc`, found `year`.",
     ),
     "searched attribute": (
-        SearchRequest(attributes_to_search_on=("genre",)),
+        SearchRequest(attributes_to_search_on=("title", "year")),
         (
-            "Index `films`: Attribute `genre` is not searchable."
-            " Available searchable attributes are: `title, <..hidden-attributes>`."
+            "Index `films`: Attribute `year` is not searchable."
+            " Available searchable attributes are: `genre, title, <..hidden-attributes>`."
         ),
     ),
     "distinct": (
