@@ -15,7 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate, chain, groupby, repeat, takewhile
+from itertools import accumulate, chain, groupby, takewhile
 from operator import neg
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from query.rewrite import distinct_attribute, head_length, rewrite_keys
 from query.routing import Part
 from query.rules import IndexRules
 from query.search import SearchRequest, Window
+from query.tie_order import Run, TieOrder
 from schemas.ids import ShardId
 
 WASTE_HITS_MIN = 600
@@ -57,11 +58,13 @@ class WindowPlan(NamedTuple):
     Attributes:
         lists: the keys, one list of each node.
         windows: each node's part of the window.
+        order: where hits stand that tie.
         page: the keys of the window's hits, where they decide its order; None where only whole hits do.
     """
 
     lists: KeyLists
     windows: Sequence[Window]
+    order: TieOrder
     page: MergedHits | None = None
 
 
@@ -94,8 +97,9 @@ def plan_windows(search: SearchRequest, rules: IndexRules, lists: KeyLists) -> W
     """Return each node's part of the window, or None where keys do not tell."""
     window = search.window(rules.hits_max)
     name = rules.primary_key or ""
+    order = TieOrder([keys.hits for keys in lists], name)
     if ranks_by_score(search, rules):
-        return WindowPlan(lists, _windows_by_score(lists, window, name))
+        return WindowPlan(lists, _windows_by_score(lists, window, order), order)
     merged = merge_hits(
         [keys.hits for keys in lists],
         window,
@@ -109,7 +113,7 @@ def plan_windows(search: SearchRequest, rules: IndexRules, lists: KeyLists) -> W
     for source, place in zip(merged.sources, merged.places, strict=True):
         found[source].append(place)
     windows = [Window(own[0], own[-1] + 1 - own[0]) if own else Window(0, 0) for own in found]
-    return WindowPlan(lists, windows, merged)
+    return WindowPlan(lists, windows, order, merged)
 
 
 def cut_page(
@@ -129,28 +133,18 @@ def cut_page(
         if identities_of(hits, name) != identities_of(head, name):
             return None
     if plan.page is None:
-        page = _page_by_score(plan.lists, plan.windows, answers, search.window(rules.hits_max), name)
+        page = _page_by_score(plan, answers, search.window(rules.hits_max))
         return None if page is None else MergedHits(tuple(page), ())
     entries = zip(plan.page.sources, plan.page.places, strict=True)
     whole = (answers[source][place - plan.windows[source].offset] for source, place in entries)
     return replace(plan.page, hits=tuple(whole))
 
 
-class _Run(NamedTuple):
-    """Hits of one list that tie, one behind the other."""
-
-    source: int
-    """The list's number."""
-    first: int
-    """The first one's place."""
-    size: int
-
-
-_Ties = Sequence[Sequence[_Run]]
+_Ties = Sequence[Sequence[Run]]
 """Best first: what ties, of all lists."""
 
 
-def _windows_by_score(lists: KeyLists, window: Window, name: str) -> Sequence[Window]:
+def _windows_by_score(lists: KeyLists, window: Window, order: TieOrder) -> Sequence[Window]:
     """Return where the window lies in each list if scores are right, and a margin."""
     ranked = sorted(chain.from_iterable(keys.scores for keys in lists), reverse=True)
     scores = ranked[window.offset : window.offset + window.limit]
@@ -158,15 +152,15 @@ def _windows_by_score(lists: KeyLists, window: Window, name: str) -> Sequence[Wi
         return [Window(len(keys.hits), 0) for keys in lists]
     best, worst = scores[0], scores[-1]
     places = [bisect_left(keys.scores, -best, key=neg) for keys in lists]
-    ties: dict[float, list[_Run]] = {}
+    ties: dict[float, list[Run]] = {}
     for source, keys in enumerate(lists):
         place, end = places[source], bisect_right(keys.scores, -worst, key=neg)
         while place < end:
             score = keys.scores[place]
             tied = bisect_right(keys.scores, -score, place, end, key=neg) - place
-            ties.setdefault(score, []).append(_Run(source, place, tied))
+            ties.setdefault(score, []).append(Run(source, place, tied))
             place += tied
-    first, page = _slice(lists, [ties[score] for score in sorted(ties, reverse=True)], places, window, name)
+    first, page = _slice(order, [ties[score] for score in sorted(ties, reverse=True)], places, window)
     counts = Counter(source for source, _ in page)
     planned = []
     for source, keys in enumerate(lists):
@@ -176,17 +170,14 @@ def _windows_by_score(lists: KeyLists, window: Window, name: str) -> Sequence[Wi
     return planned
 
 
-def _slice(
-    lists: KeyLists, ties: _Ties, places: list[int], window: Window, name: str
-) -> tuple[list[int], list[tuple[int, int]]]:
+def _slice(order: TieOrder, ties: _Ties, places: list[int], window: Window) -> tuple[list[int], list[tuple[int, int]]]:
     """Return how many hits of each list come before the window, and list and place of those within it.
 
     Args:
-        lists: the keys.
+        order: of hits that tie.
         ties: all hits from ``places`` on.
         places: how many hits of each list come before the ties.
         window: in ranks among all hits.
-        name: the id's field.
     """
     rank, end = sum(places), window.offset + window.limit
     page: list[tuple[int, int]] = []
@@ -197,7 +188,7 @@ def _slice(
                 places[run.source] += run.size
         elif rank < end:
             first = max(0, window.offset - rank)
-            before, within = _cut_tie(lists, tie, Window(first, min(end - rank, size) - first), name)
+            before, within = order.cut(tie, Window(first, min(end - rank, size) - first))
             for run, count in zip(tie, before, strict=True):
                 places[run.source] += count
             page += within
@@ -205,72 +196,6 @@ def _slice(
             break
         rank += size
     return places, page
-
-
-def _cut_tie(
-    lists: KeyLists, tie: Sequence[_Run], part: Window, name: str
-) -> tuple[Sequence[int], Sequence[tuple[int, int]]]:
-    """Return how many hits of each run come before a part of a tie, and list and place of those within it.
-
-    In the order in which heads merge: the smaller id goes first, but none goes before the one in front of it in its own
-    list, so it counts as the largest id up to it; among equal ids the order of the lists decides.
-    """
-    identities = [identities_of(lists[run.source].hits[run.first : run.first + run.size], name) for run in tie]
-    try:
-        before, entries = _cut_rising([_rising(own) for own in identities], part)
-    except TypeError:  # numbers and texts: numbers go first
-        pairs = [[(isinstance(identity, str), identity) for identity in own] for own in identities]
-        before, entries = _cut_rising([_rising(own) for own in pairs], part)
-    return before, [(tie[number].source, tie[number].first + place) for number, place in entries]
-
-
-def _cut_rising(lists: Sequence[Sequence[Any]], part: Window) -> tuple[Sequence[int], Sequence[tuple[int, int]]]:
-    """Return how many values of each rising list come before a part of all in order, and list and place of the part's.
-
-    Nothing is sorted but the part itself: of some thousand ties a page needs a few.
-    """
-    before = _count_first(lists, part.offset)
-    entries = sorted(
-        (value, number, place)
-        for number, (own, start) in enumerate(zip(lists, before, strict=True))
-        for place, value in enumerate(own[start : start + part.limit], start)
-    )
-    return before, [(number, place) for _, number, place in entries[: part.limit]]
-
-
-def _count_first(lists: Sequence[Sequence[Any]], count: int) -> list[int]:
-    """Return how many of the first ``count`` values of all are each rising list's; equal ones in the lists' order."""
-    low, high = [0] * len(lists), [len(own) for own in lists]
-    while sum(low) < count:
-        widest = max(range(len(lists)), key=lambda number: high[number] - low[number])
-        pivot = lists[widest][(low[widest] + high[widest]) // 2]
-        smaller = [bisect_left(*each) for each in zip(lists, repeat(pivot), low, high, strict=False)]
-        equal = [bisect_right(*each) for each in zip(lists, repeat(pivot), low, high, strict=False)]
-        if sum(smaller) >= count:
-            high = smaller
-        elif sum(equal) <= count:
-            low = equal
-        else:
-            for number, end in enumerate(equal):
-                smaller[number] += min(end - smaller[number], count - sum(smaller))
-            return smaller
-        if sum(high) == count:
-            return high
-    return low
-
-
-def _rising(identities: list[Any]) -> list[Any]:
-    """Return for each id the largest up to it."""
-    # Mostly they rise already, or nearly: then sorting them is the fastest way to see it.
-    if identities == sorted(identities):
-        return identities
-    largest = identities[0]
-    rising = []
-    for identity in identities:
-        if identity > largest:  # noqa: PLR1730 - max() takes three times as long
-            largest = identity
-        rising.append(largest)
-    return rising
 
 
 class _Zone(NamedTuple):
@@ -284,7 +209,7 @@ class _Zone(NamedTuple):
 
     first: int
     end: int
-    runs: Sequence[tuple[RankingKey, _Run]]
+    runs: Sequence[tuple[RankingKey, Run]]
 
 
 def _zone(source: int, keys: KeyList, asked: Window, rankings: Sequence[RankingKey]) -> _Zone:
@@ -293,13 +218,13 @@ def _zone(source: int, keys: KeyList, asked: Window, rankings: Sequence[RankingK
     first, end = asked.offset, asked.offset + len(rankings)
     low = first - _tied(reversed(keys.scores[:first]), keys.scores[first])
     high = end + _tied(keys.scores[end:], keys.scores[end - 1])
-    runs: list[tuple[RankingKey, _Run]] = []
+    runs: list[tuple[RankingKey, Run]] = []
     place = low
     # A hit that ranks better than the one in front of it waits for that one all the same.
     for key, tie in groupby(accumulate(rankings, max)):
         size = len(list(tie)) + (first - low if place == low else 0)
         size += high - end if place + size == end else 0
-        runs.append((key, _Run(source, place, size)))
+        runs.append((key, Run(source, place, size)))
         place += size
     return _Zone(low, high, runs)
 
@@ -310,13 +235,10 @@ def _tied(scores: Iterable[float], score: float) -> int:
 
 
 def _page_by_score(
-    lists: KeyLists,
-    windows: Sequence[Window],
-    answers: Sequence[Sequence[Mapping[str, Any]]],
-    window: Window,
-    name: str,
+    plan: WindowPlan, answers: Sequence[Sequence[Mapping[str, Any]]], window: Window
 ) -> Sequence[Mapping[str, Any]] | None:
     keys_of = RankingKeys()
+    lists, windows = plan.lists, plan.windows
     zones = [
         _zone(source, keys, asked, [keys_of.key_of(hit["_rankingScoreDetails"]) for hit in hits])
         for source, (keys, asked, hits) in enumerate(zip(lists, windows, answers, strict=True))
@@ -326,10 +248,10 @@ def _page_by_score(
     places = [zone.first + sum(run.size for key, run in zone.runs if key < start) for zone in zones]
     if sum(places) > window.offset:
         return None
-    ties: dict[RankingKey, list[_Run]] = {}
+    ties: dict[RankingKey, list[Run]] = {}
     for key, run in (entry for zone in zones for entry in zone.runs if entry[0] >= start):
         ties.setdefault(key, []).append(run)
-    places, page = _slice(lists, [ties[key] for key in sorted(ties)], places, window, name)
+    places, page = _slice(plan.order, [ties[key] for key in sorted(ties)], places, window)
     for source, (zone, keys) in enumerate(zip(zones, lists, strict=True)):
         # Behind the zone come hits that nobody knows the ranking of: they matter unless the page is full by then.
         unknown = zone.end < len(keys.hits)
