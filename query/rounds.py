@@ -5,7 +5,7 @@ round        asks the nodes for
 ===========  ==========================================================================================================
 ``HEADS``    the head of their lists, up to the window's end, whole; of the one node that holds everything: the answer
 ``KEYS``     the same head, ids and what hits are ranked by only: the window lies deep (``query/deep_pages.py``)
-``WINDOWS``  their part of a deep window, whole; ids are checked against the keys
+``WINDOWS``  their part of a deep window, whole, of those that have one; ids are checked against the keys
 ``LONGER``   a longer head: ``distinct`` dropped so many hits that the window may be wrong
 ``PLAIN``    a longer head, duplicates and all: a hit that is a duplicate of another node's hid others on its own
 ``COUNTS``   how often a few facet values occur where they are not listed (``query/facet_counts.py``)
@@ -27,6 +27,7 @@ from query.distinct_totals import is_total_countable, total_of_values, values_bo
 from query.facet_counts import added_counts, counts_body, is_countable
 from query.merge import (
     MergedAnswer,
+    MergedHits,
     facets_of,
     merge_answers,
     merge_page,
@@ -78,7 +79,7 @@ class Ask:
         purpose: what it is for.
         parts: whom to ask; None is whomever the route names.
         length: hits of a head; None is up to the window's end.
-        windows: of each part, with purpose ``WINDOWS``.
+        windows: of each part that is asked, with purpose ``WINDOWS``.
         plan: what the keys said, with purpose ``WINDOWS``.
         values: of each facet those to count, with purpose ``COUNTS``.
         kind: which of the searches that one by words and similarity is made of (``query/hybrid.py``).
@@ -193,21 +194,26 @@ def make_bodies(case: SearchCase) -> Callable[[Ask, Part], dict[str, Any]]:
     return body
 
 
-def _after_keys(case: SearchCase, last: Round) -> Ask:
-    lists = key_lists(case.search, case.rules, last.answers)
-    plan = plan_windows(case.search, case.rules, lists)
+def _after_keys(case: SearchCase, last: Round) -> Ask | MergedAnswer:
+    plan = plan_windows(case.search, case.rules, key_lists(case.search, case.rules, last.answers))
     if plan is None:
         return Ask(Purpose.HEADS)
-    parts = tuple(part for part, _ in last.answers)
-    return Ask(Purpose.WINDOWS, parts, windows=dict(zip(parts, plan.windows, strict=True)), plan=plan)
+    parts = (part for part, _ in last.answers)
+    windows = {part: window for part, window in zip(parts, plan.windows, strict=True) if window.limit}
+    if not windows:
+        # The list ends before the page: keys say so, and how long it is.
+        return merge_page(case.search, MergedHits((), ()), [answer for _, answer in last.answers], rules=case.rules)
+    return Ask(Purpose.WINDOWS, tuple(windows), windows=windows, plan=plan)
 
 
 def _page(case: SearchCase, *, keys: Round, windows: Round) -> MergedAnswer | None:
     """Return the answer of a deep page, or None where windows and keys do not fit."""
-    if [part for part, _ in keys.answers] != [part for part, _ in windows.answers]:
+    found = dict(windows.answers)
+    if found.keys() != windows.ask.windows.keys():
         return None
     assert windows.ask.plan is not None, "windows are planned"
-    page = cut_page(case.search, case.rules, windows.ask.plan, [answer["hits"] for _, answer in windows.answers])
+    hits = [found[part]["hits"] if part in found else () for part, _ in keys.answers]
+    page = cut_page(case.search, case.rules, windows.ask.plan, hits)
     if page is None:
         return None
     return merge_page(case.search, page, [answer for _, answer in keys.answers], rules=case.rules)

@@ -117,10 +117,34 @@ def test_deep_window_takes_keys_and_then_the_page() -> None:
     assert answer.body["estimatedTotalHits"] == 3000
 
 
+def test_deep_window_behind_the_end_is_answered_from_the_keys() -> None:
+    """Nothing is left to be asked: no hit is in it, and the total is known."""
+    lists = {part: [_hit(number, [str(number)]) for number in range(at, 30, 3)] for at, part in enumerate(ROUTE)}
+
+    for search in (SearchRequest(offset=970, limit=20), SearchRequest(offset=970, limit=20, distinct="kind")):
+        asked, answer = _run(search, lists)
+
+        assert [ask.purpose for ask in asked] == [Purpose.KEYS]
+        assert (answer.body["hits"], answer.body["estimatedTotalHits"]) == ([], 30)
+
+
+def test_deep_window_asks_no_node_that_has_no_part_of_it() -> None:
+    """A node whose shards hold nothing that is found is not asked twice."""
+    lists = {part: [_hit(number) for number in range(at, 2000, 2)] if at < 2 else [] for at, part in enumerate(ROUTE)}
+
+    asked, answer = _run(SearchRequest(offset=970, limit=20), lists)
+
+    assert [ask.purpose for ask in asked] == [Purpose.KEYS, Purpose.WINDOWS]
+    assert asked[1].parts == ROUTE[:2]
+    assert ids_of(answer.body["hits"]) == list(range(970, 990))
+
+
 def test_windows_answered_by_other_nodes_fall_back_to_whole_heads() -> None:
     """A replica that took over between the rounds may order ties otherwise."""
     case = SearchCase(SearchRequest(offset=970, limit=20), RULES, len(ROUTE))
-    keys = Round(Ask(Purpose.KEYS), tuple((part, _answer([_hit(1)], {"offset": 0, "limit": 1})) for part in ROUTE))
+    heads = ([_hit(number) for number in range(at, 2970, 3)] for at in range(len(ROUTE)))
+    answers = (_answer(hits, {"offset": 0, "limit": 990}) for hits in heads)
+    keys = Round(Ask(Purpose.KEYS), tuple(zip(ROUTE, answers, strict=True)))
     step = decide_round(case, ROUTE, [keys])
     assert isinstance(step, Ask)
     other = Part(NodeId("d"), ROUTE[0].shards)
