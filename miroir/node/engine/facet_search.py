@@ -17,9 +17,16 @@ def find_values(reader: IndexReader, facet: str, query: str | None, candidates: 
             count = (reader.facet(facet, STRING, form) & candidates).bit_count()
             if count:
                 found.append((form, count))
-    if reader.settings.facet_order(facet) == "count":
-        found.sort(key=lambda item: (-item[1], item[0]))
-    return [
-        {"value": original_text(facet, form, reader.all_numbers(), reader), "count": count}
-        for form, count in found[: reader.settings.max_values_per_facet]
-    ]
+    limit = reader.settings.max_values_per_facet
+    if reader.settings.facet_order(facet) != "count":
+        return [_hit(reader, facet, form, count) for form, count in found[:limit]]
+    found.sort(key=lambda item: -item[1])
+    # Among equal counts the later text goes first; of what is rarer than the last one shown no text is needed.
+    rarest = found[:limit][-1][1] if found[:limit] else 0
+    hits = [_hit(reader, facet, form, count) for form, count in found if count >= rarest]
+    hits.sort(key=lambda hit: (hit["count"], hit["value"]), reverse=True)
+    return hits[:limit]
+
+
+def _hit(reader: IndexReader, facet: str, form: str, count: int) -> dict[str, Any]:
+    return {"value": original_text(facet, form, reader.all_numbers(), reader), "count": count}

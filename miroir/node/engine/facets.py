@@ -73,10 +73,10 @@ def facet_orders(names: Sequence[str], reader: IndexReader) -> dict[str, str]:
 
 
 def distribution(
-    names: Sequence[str], candidates: int, reader: IndexReader, values_max: int | None = None
+    names: Sequence[str], candidates: int, reader: IndexReader
 ) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
     """Return counts and stats of the named facets over ``candidates``."""
-    limit = reader.settings.max_values_per_facet if values_max is None else values_max
+    limit = reader.settings.max_values_per_facet
     counts: dict[str, dict[str, int]] = {}
     stats: dict[str, dict[str, float]] = {}
     for field, order in facet_orders(names, reader).items():

@@ -10,6 +10,7 @@ from functools import cmp_to_key
 from typing import Any, NamedTuple
 
 from miroir.node.engine.facets import check_facets, distribution
+from miroir.node.engine.merged_facets import merge_facets
 from miroir.node.engine.ranking.bucket_sort import Hit, Rank, score_of
 from miroir.node.engine.reader import IndexReader
 from miroir.node.engine.search import Found, check_distinct, distinct_values, find, show_hits
@@ -154,9 +155,10 @@ def _parse_federation(value: Any) -> Federation | None:
             None if names is None else tuple(read_strings(names, "invalid_multi_search_facets_by_index", path))
         )
     merge = fields.get("mergeFacets")
-    if merge is not None:
-        merge = read_object(merge, "invalid_multi_search_merge_facets", ".federation.mergeFacets")
-    values_max = None if merge is None else merge.get("maxValuesPerFacet")
+    values_max = None if merge is None else _values_max(merge)
+    distinct = fields.get("distinct")
+    if distinct is not None:
+        read_string(distinct, "invalid_search_distinct", ".federation.distinct")
     return Federation(
         offset=_number(fields, "offset", 0),
         limit=_number(fields, "limit", 20),
@@ -165,8 +167,21 @@ def _parse_federation(value: Any) -> Federation | None:
         facets_by_index=facets,
         merges_facets=merge is not None,
         values_max=values_max,
-        distinct=fields.get("distinct"),
+        distinct=distinct,
     )
+
+
+def _values_max(value: Any) -> int | None:
+    code, path = "invalid_multi_search_merge_facets", ".federation.mergeFacets"
+    options = read_object(value, code, path)
+    try:
+        check_fields(options, ("maxValuesPerFacet",), path)
+    except InvalidRequestError as error:
+        raise ApiError(code, str(error)) from None
+    given = options.get("maxValuesPerFacet")
+    if given is None:
+        return None
+    return read_count(given, "invalid_multi_search_max_values_per_facet", f"{path}.maxValuesPerFacet")
 
 
 def _number(fields: Mapping[str, Any], name: str, default: int) -> int:
@@ -358,29 +373,11 @@ def _facets(federation: Federation, totals: Mapping[str, int], readers: Mapping[
     if not wanted:
         return {}
     by_index = {}
+    orders: dict[str, str] = {}
     for uid, names in wanted.items():
-        if uid in readers:
-            counts, stats = distribution(names, totals[uid], readers[uid], federation.values_max)
-            by_index[uid] = {"distribution": counts, "stats": stats}
+        counts, stats = distribution(names, totals[uid], readers[uid])
+        by_index[uid] = {"distribution": counts, "stats": stats}
+        orders |= {name: readers[uid].settings.facet_order(name) for name in counts}
     if not federation.merges_facets:
         return {"facetsByIndex": by_index}
-    merged: dict[str, dict[str, int]] = {}
-    merged_stats: dict[str, dict[str, float]] = {}
-    for part in by_index.values():
-        _merge_facets(part, merged, merged_stats)
-    limit = federation.values_max
-    shown = {name: dict(sorted(values.items())[:limit]) for name, values in sorted(merged.items())}
-    return {"facetDistribution": shown, "facetStats": merged_stats}
-
-
-def _merge_facets(
-    part: Mapping[str, Any], merged: dict[str, dict[str, int]], merged_stats: dict[str, dict[str, float]]
-) -> None:
-    for name, values in part["distribution"].items():
-        into = merged.setdefault(name, {})
-        for value, count in values.items():
-            into[value] = into.get(value, 0) + count
-    for name, stats in part["stats"].items():
-        known = merged_stats.setdefault(name, dict(stats))
-        known["min"] = min(known["min"], stats["min"])
-        known["max"] = max(known["max"], stats["max"])
+    return merge_facets(list(by_index.values()), orders, federation.values_max)
