@@ -99,6 +99,15 @@ def check_facet_search(wanted: FacetSearch, rules: IndexRules) -> None:
     known = "This index does not have configured facet-searchable attributes."
     if patterns:
         known = f"Available facet-searchable attributes patterns are: `{', '.join(named_attributes(patterns, rules))}`."
+    rule = None if is_marker(wanted.name) else rules.entry_of(wanted.name)
+    if rule is not None:
+        note = (
+            f"Note: this attribute matches rule #{rule} in filterableAttributes, but this rule does not enable"
+            f' facetSearch.\nHint: enable facetSearch in rule #{rule} by adding `"facetSearch": true` to the rule.\n'
+            f"Hint: prepend another rule matching {wanted.name} with facetSearch: true before rule #{rule}"
+        )
+        message = f"Attribute `{wanted.name}` is not facet-searchable. {note}"
+        raise InvalidSearchError("invalid_facet_search_facet_name", message)
     hint = "To make it facet-searchable add it to the `filterableAttributes` index settings."
     message = f"Attribute `{wanted.name}` is not facet-searchable. {known} {hint}"
     raise InvalidSearchError("invalid_facet_search_facet_name", message)

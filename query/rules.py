@@ -37,6 +37,8 @@ class IndexRules:
         displayed: attributes a user may see; ``("*",)`` is all.
         filterable: names and patterns of attributes a user may filter by, in the order of the settings.
         filterable_patterns: those of them that are patterns: in a name ``*`` is a letter like any other.
+        filterable_entries: all entries of the setting, in order, whatever their features: names or patterns, and
+            whether it is a name.
         sortable: attributes a user may sort by.
         searchable: attributes a user may search in; ``("*",)`` is all.
         ranking_rules: the user's rules in order.
@@ -55,6 +57,7 @@ class IndexRules:
     displayed: tuple[str, ...] = _ALL
     filterable: tuple[str, ...] = ()
     filterable_patterns: tuple[str, ...] = ()
+    filterable_entries: tuple[tuple[tuple[str, ...], bool], ...] = ()
     sortable: tuple[str, ...] = ()
     searchable: tuple[str, ...] = _ALL
     ranking_rules: tuple[str, ...] = ()
@@ -82,6 +85,13 @@ class IndexRules:
         return any(matches(attribute, pattern) for pattern in self.filterable_patterns) or any(
             is_within(attribute, name) for name in names
         )
+
+    def entry_of(self, attribute: str) -> int | None:
+        """Return the number of the first entry of ``filterableAttributes`` that stands for the attribute."""
+        for number, (patterns, plain) in enumerate(self.filterable_entries):
+            if any((is_within if plain else matches)(attribute, pattern) for pattern in patterns):
+                return number
+        return None
 
     def is_facet(self, attribute: str) -> bool:
         """Return whether a user may ask for the attribute's values; of a parent of a named one there are none."""
@@ -116,6 +126,10 @@ def rules_of(index: str, primary_key: str | None, settings: Mapping[str, Any]) -
         filterable=_filterable(settings.get("filterableAttributes") or ()),
         filterable_patterns=_filterable(
             [entry for entry in settings.get("filterableAttributes") or () if not isinstance(entry, str)]
+        ),
+        filterable_entries=tuple(
+            ((entry,), True) if isinstance(entry, str) else (tuple(entry["attributePatterns"]), False)
+            for entry in settings.get("filterableAttributes") or ()
         ),
         sortable=_names(settings.get("sortableAttributes"), ()),
         searchable=_names(settings.get("searchableAttributes"), _ALL),

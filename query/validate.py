@@ -285,6 +285,12 @@ def _check_distinct(attribute: str, rules: IndexRules) -> None:
     if is_filterable(attribute, rules):
         return
     available = _available("filterable attributes patterns", rules.filterable, rules)
+    if (rule := None if is_marker(attribute) else rules.entry_of(attribute)) is not None:
+        available = (
+            f"Note: this attribute matches rule #{rule} in filterableAttributes, but this rule does not enable"
+            f" filtering.\nHint: enable filtering in rule #{rule} by adding appropriate filter features.\nHint: prepend"
+            f" another rule matching {attribute} with filter features before rule #{rule}"
+        )
     reason = "is not filterable and thus, cannot be used as distinct attribute."
     message = f"Index `{rules.index}`: Attribute `{attribute}` {reason} {available}"
     raise InvalidSearchError("invalid_search_distinct", message)
@@ -296,6 +302,13 @@ def _check_facets(facets: Iterable[str], rules: IndexRules) -> None:
         return
     available = _available("filterable attributes patterns", rules.filterable, rules)
     message = f"Invalid facet distribution: Pattern `{unknown}` is not filterable. {available}"
+    if (rule := None if is_marker(unknown) else rules.entry_of(unknown)) is not None:
+        message = (
+            f"Invalid facet distribution: Attribute `{unknown}` matched rule #{rule} in filterableAttributes, but this"
+            f" rule does not enable filtering.\nHint: enable filtering in rule #{rule} by modifying the features.filter"
+            f" object\nHint: prepend another rule matching `{unknown}` with appropriate filter features before rule"
+            f" #{rule}"
+        )
     raise InvalidSearchError("invalid_search_facets", message)
 
 

@@ -144,12 +144,6 @@ REFUSED = {
         "facet_search_disabled",
         "The facet search is disabled for this index",
     ),
-    "entry without the feature": (
-        {"facetName": "kind"},
-        rules_of("films", "id", {"filterableAttributes": [{"attributePatterns": ["kind"]}]}),
-        "invalid_facet_search_facet_name",
-        "Attribute `kind` is not facet-searchable. This index does not have configured facet-searchable attributes.",
-    ),
 }
 
 
@@ -195,3 +189,20 @@ def test_facet_search_leaves_other_fields_alone() -> None:
         {"facetName": "kind", "q": "a"}
     )
     assert parse_facet_search({"facetName": "kind", "useNetwork": True}).search.unsupported == ("useNetwork",)
+
+
+def test_refusal_names_the_entry_without_the_feature() -> None:
+    """An attribute that an entry stands for is not unknown: the entry is named, and what to do."""
+    entries = ["year", {"attributePatterns": ["ki*"]}]
+    rules = rules_of("films", "id", {"filterableAttributes": entries})
+
+    with pytest.raises(InvalidSearchError) as refused:
+        check_facet_search(parse_facet_search({"facetName": "kind"}), rules)
+
+    assert refused.value.code == "invalid_facet_search_facet_name"
+    assert str(refused.value) == (
+        "Attribute `kind` is not facet-searchable. Note: this attribute matches rule #1 in filterableAttributes, but"
+        " this rule does not enable facetSearch.\nHint: enable facetSearch in rule #1 by adding"
+        ' `"facetSearch": true` to the rule.\n'
+        "Hint: prepend another rule matching kind with facetSearch: true before rule #1"
+    )

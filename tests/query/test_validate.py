@@ -169,6 +169,52 @@ def test_allowed_search_passes(search: SearchRequest) -> None:
     validate(search, CLOSED)
 
 
+CLOSING = rules_of(
+    "films",
+    "id",
+    {
+        "filterableAttributes": [
+            "year",
+            {
+                "attributePatterns": ["ge*"],
+                "features": {"facetSearch": False, "filter": {"equality": False, "comparison": False}},
+            },
+        ]
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        (
+            SearchRequest(distinct="genre"),
+            (
+                "Index `films`: Attribute `genre` is not filterable and thus, cannot be used as distinct attribute."
+                " Note: this attribute matches rule #1 in filterableAttributes, but this rule does not enable"
+                " filtering.\nHint: enable filtering in rule #1 by adding appropriate filter features."
+                "\nHint: prepend another rule matching genre with filter features before rule #1"
+            ),
+        ),
+        (
+            SearchRequest(facets=("genre",)),
+            (
+                "Invalid facet distribution: Attribute `genre` matched rule #1 in filterableAttributes, but this rule"
+                " does not enable filtering.\nHint: enable filtering in rule #1 by modifying the features.filter object"
+                "\nHint: prepend another rule matching `genre` with appropriate filter features before rule #1"
+            ),
+        ),
+    ],
+    ids=["distinct", "facet"],
+)
+def test_refusal_names_the_rule_that_forbids(search: SearchRequest, message: str) -> None:
+    """An attribute that an entry without the feature stands for is not unknown: its entry is named."""
+    with pytest.raises(InvalidSearchError) as refusal:
+        validate(search, CLOSING)
+
+    assert str(refusal.value) == message
+
+
 MARKED = {
     "filter": SearchRequest(filter=f"{MARKER_FIELD} = x"),
     "filter below": SearchRequest(filter=[["a = 1", f"{MARKER_FIELD}.x EXISTS"]]),
