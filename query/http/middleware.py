@@ -21,7 +21,7 @@ from schemas.errors import InvalidRequestError, MiroirError
 OPEN_PATHS = ("/health",)
 """Answered without a key, as in Meilisearch."""
 
-EXPOSED = "X-Request-Id, X-Miroir-Token, X-Miroir-Degraded"
+EXPOSED = "X-Request-Id, X-Miroir-Token, X-Miroir-Degraded, Retry-After"
 PREFLIGHT_AGE_S = 86_400
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
