@@ -36,6 +36,9 @@ LOOK_AGAIN_S = 0.05
 """How often a question that is late, and must not be put to others for now, is looked at again: its node may be found
 to be frozen meanwhile, by other searches."""
 
+ROUTED = "route"
+"""Why a question was asked: the cover names its node."""
+
 _VERDICTS = range(400, 500)
 _NOT_VERDICTS = (401, 403, 404, 408, 429)
 """404: an index that this node does not have (yet, or any more) is the node's fault, not the question's. The others are
@@ -217,7 +220,7 @@ class _Scatter:
 
     async def run(self, route: Route) -> Gathered:
         """Return what has come once every part is answered, nobody is left to be asked, or time is over."""
-        self.wanted = [self._start(part, frozenset(), "route") for part in route.parts]
+        self.wanted = [self._start(part, frozenset(), ROUTED) for part in route.parts]
         while self.tasks and not self._is_settled():
             late_s = [need.late_at_s for need in self.tasks.values() if need.instead is None]
             if not await self._wait(min([self.deadline_s, *late_s])):
@@ -262,7 +265,8 @@ class _Scatter:
     def _start(self, part: Part, tried: frozenset[NodeId], why: str) -> _Need:
         gatherer, begun_s = self.gatherer, self.loop.time()
         need = _Need(part, tried | {part.node}, begun_s + gatherer.late_after_s(part.node), why)
-        gatherer.budget.earn()
+        if why == ROUTED:
+            gatherer.budget.earn()
         self.asked.append(need)
         task = self.loop.create_task(self._ask(need, begun_s))
         self.tasks[task] = need

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query.ejection import FAULTS_MAX, LATE_MAX
-from query.latency import BUDGET_KEPT_MAX
+from query.latency import BUDGET, BUDGET_KEPT_MAX
 from query.nodes.gather import Gathered, Gatherer
 from query.nodes.health import NodeHealth
 from query.ports import NodeQuestion
@@ -93,6 +93,22 @@ def test_gather_asks_elsewhere_until_nobody_is_left(behaviour: dict[str, str], c
     able = [shard for shard, nodes in enumerate(TWO_COPIES) if any(behaviour[node] == "answer" for node in nodes)]
     assert _shards(gathered) == able
     assert sorted([*able, *gathered.missing]) == [0, 1, 2, 3]
+
+
+async def test_gather_hedges_are_a_share_of_first_questions() -> None:
+    """Whoever is asked because others have failed, or are late, earns no room for further second questions."""
+    asker = FakeAsker({"a": _fail(NodeBusyError(A, "search", "busy")), "b": _answer})
+    gatherer = Gatherer(asker, _health(), lambda _node, _seconds: None)
+    while gatherer.budget.spend():
+        pass
+
+    first = round(1 / BUDGET)
+    for _ in range(first):
+        route = Route((Part(A, (ShardId(0),)),))
+        await gatherer.gather(route, ((A, B),), nodes=NODES, build=lambda _: SEARCH, timeout_s=5.0)
+
+    assert len(asker.asked) == 2 * first
+    assert [gatherer.budget.spend() for _ in range(2)] == [True, False]
 
 
 async def test_gather_marks_who_refused_and_who_forgot_its_key() -> None:
