@@ -30,7 +30,7 @@ class NodeAsker(Protocol):
         """Return the parsed JSON of the node's answer. Cancelling it leaves nothing behind.
 
         Raises:
-            NodeUnreachableError: no connection; ``NodeGarbledError`` where its answer was cut short or is no JSON.
+            NodeUnreachableError: no connection; ``NodeGarbledError`` where its answer was cut short, or is none.
             NodeTimeoutError: no answer within ``timeout_s`` seconds.
             NodeBusyError: it says that it is overloaded; ``NodeFullError`` where too many requests are under way at it.
             NodeForgotError: it does not know the key: the key was replaced, or the disk lost.

@@ -17,6 +17,7 @@ from query.nodes.connection import CutError, OverlongAnswerError, Reply
 from query.nodes.pool import ConnectionPool
 from query.nodes.request import Origin, build_head, build_request, parse_address
 from query.ports import NodeQuestion
+from query.shapes import shape_fault
 from schemas.errors import (
     NodeBusyError,
     NodeForgotError,
@@ -145,6 +146,8 @@ def _answer(node: NodeId, question: NodeQuestion, reply: Reply) -> Any:
             detail = f"status {status} and no JSON: {body[:80]!r}"
             raise NodeGarbledError(node, _action(question), detail) from error
     if status in _OK:
+        if fault := shape_fault(question.path, answer):
+            raise NodeGarbledError(node, _action(question), fault)
         return answer
     code = str(answer.get("code", "")) if isinstance(answer, dict) else ""
     detail = str(answer.get("message", "")) if isinstance(answer, dict) else ""

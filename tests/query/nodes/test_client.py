@@ -63,13 +63,13 @@ async def test_ask_sends_the_question_uncompressed_with_the_nodes_key(client: No
 
     async def handler(request: web.Request) -> web.Response:
         seen.append((request.method, request.raw_path, dict(request.headers)))
-        return web.json_response({"body": (await request.read()).decode()})
+        return web.json_response({"hits": [], "body": (await request.read()).decode()})
 
     node = await serve(handler)
     answer = await client.ask(node, QUESTION, timeout_s=5.0)
 
     ((method, path, headers),) = seen
-    assert answer == {"body": '{"q":"x"}'}
+    assert answer == {"hits": [], "body": '{"q":"x"}'}
     assert (method, path) == ("POST", QUESTION.path)
     assert headers["Accept-Encoding"] == "identity"
     assert headers["Authorization"] == f"Bearer {derive_key(MASTER_KEY, KEY_UID)}"
@@ -133,7 +133,7 @@ async def test_ask_late_node_times_out_and_more_than_allowed_is_busy(client: Nod
     async def handler(_request: web.Request) -> web.Response:
         arrived.release()
         await release.wait()
-        return web.json_response({})
+        return web.json_response({"hits": []})
 
     node = await serve(handler)
     async with asyncio.TaskGroup() as group:
@@ -159,7 +159,8 @@ def raw_node(server: RawServer) -> NodeRecord:
     return NodeRecord(NodeId("n"), f"http://127.0.0.1:{server.port}", search_key=KEY_UID)
 
 
-WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+FOUND: dict[str, list[object]] = {"hits": []}
+WHOLE = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"hits":[]}'
 
 
 async def test_ask_again_uses_the_same_connection(client: NodeClient) -> None:
@@ -168,7 +169,7 @@ async def test_ask_again_uses_the_same_connection(client: NodeClient) -> None:
         node = raw_node(server)
         answers = [await client.ask(node, QUESTION, timeout_s=5.0) for _ in range(3)]
 
-    assert answers == [[]] * 3
+    assert answers == [FOUND] * 3
     assert server.lines == 1
 
 
@@ -187,7 +188,7 @@ async def test_ask_over_a_connection_closed_meanwhile_is_asked_once_more(client:
         node = raw_node(server)
         answers = [await client.ask(node, QUESTION, timeout_s=5.0) for _ in range(2)]
 
-        assert answers == [[]] * 2
+        assert answers == [FOUND] * 2
         assert server.lines == 2
 
 
@@ -218,6 +219,17 @@ async def test_ask_answer_cut_short_is_garbled_and_not_asked_again(client: NodeC
             await client.ask(node, QUESTION, timeout_s=5.0)
 
     assert server.lines == 1
+
+
+async def test_ask_answer_of_another_server_is_garbled(client: NodeClient, serve: Serve) -> None:
+    """A page that says that it is being mended is no answer, whatever its status."""
+
+    async def handler(_request: web.Request) -> web.Response:
+        return web.json_response({"maintenance": True})
+
+    node = await serve(handler)
+    with pytest.raises(NodeGarbledError, match="without hits"):
+        await client.ask(node, QUESTION, timeout_s=5.0)
 
 
 async def test_ask_answer_too_large_is_no_fault_of_the_nodes(client: NodeClient) -> None:
@@ -251,7 +263,7 @@ async def test_ask_cancelled_closes_its_connection(client: NodeClient) -> None:
             task.cancel()
         await gone.wait()
 
-        assert await client.ask(node, QUESTION, timeout_s=5.0) == []
+        assert await client.ask(node, QUESTION, timeout_s=5.0) == FOUND
         assert client.under_way(node.id) == 0
 
 
