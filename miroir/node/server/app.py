@@ -37,7 +37,12 @@ EXPERIMENTAL = dict.fromkeys(
     False,
 )
 
-_UNSUPPORTED = ("/dumps", "/snapshots", "/network", "/webhooks", "/chats", "/export", "/logs/stream", "/metrics")
+_UNSUPPORTED = (
+    *("/dumps", "/snapshots", "/network", "/network/{rest:.*}", "/webhooks", "/webhooks/{uid}", "/export", "/metrics"),
+    *("/chats", "/chats/{rest:.*}", "/logs/{rest:.*}", "/dynamic-search-rules", "/dynamic-search-rules/{rest:.*}"),
+    *("/tasks/compact", "/tasks/{uid}/documents", "/indexes/{uid}/compact", "/indexes/{uid}/fields"),
+    *("/indexes/{uid}/settings/chat", "/indexes/{uid}/settings/foreign-keys"),
+)
 
 
 def build_app(node: Node, *, version_reported: str = VERSION) -> web.Application:
