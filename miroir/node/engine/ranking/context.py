@@ -173,18 +173,7 @@ class Context:
 
     def _ahead(self, left: str, right: str, distance: int) -> int:
         universe = self.documents_anywhere(left) & self.documents_anywhere(right)
-        if not universe:
-            return 0
-        places, others, step = self.occurrences(left), self.occurrences(right), distance
-        if len(places) > len(others):
-            places, others, step = others, places, -distance
-        if len(others) > _SLICE_GAIN * len(places):
-            wanted = map(step.__add__, self.restrict(places, universe))
-            return bitmaps.from_numbers({place >> _NUMBER_SHIFT for place in wanted if _holds(others, place)})
-        # Two rising runs are merged by a sort faster than one of them becomes a set.
-        both = sorted(chain(map(step.__add__, places), others))
-        same = compress(both, map(eq, both, islice(both, 1, None)))
-        return bitmaps.from_numbers({place >> _NUMBER_SHIFT for place in same})
+        return ahead(self.occurrences(left), self.occurrences(right), distance) if universe else 0
 
     def documents_anywhere(self, word: str) -> int:
         """Return the documents that hold a word in any attribute."""
@@ -249,6 +238,20 @@ class Context:
             own = {place >> _FIELD_SHIFT for place in self.places([word], universe)}
             common = own if common is None else common & own
         return bitmaps.from_numbers({place >> _FIELD_SHIFT for place in common or ()})
+
+
+def ahead(left: "array[int]", right: "array[int]", distance: int) -> int:
+    """Return the documents where one of the ``left`` occurrences is exactly so far before one of the ``right``."""
+    places, others, step = left, right, distance
+    if len(places) > len(others):
+        places, others, step = others, places, -distance
+    if len(others) > _SLICE_GAIN * len(places):
+        wanted = map(step.__add__, places)
+        return bitmaps.from_numbers({place >> _NUMBER_SHIFT for place in wanted if _holds(others, place)})
+    # Two rising runs are merged by a sort faster than one of them becomes a set.
+    both = sorted(chain(map(step.__add__, places), others))
+    same = compress(both, map(eq, both, islice(both, 1, None)))
+    return bitmaps.from_numbers({place >> _NUMBER_SHIFT for place in same})
 
 
 def _holds(occurrences: "array[int]", place: int) -> bool:
