@@ -137,6 +137,8 @@ class Term:
         if self.phrase or self.is_too_long:
             return TypoWords((), ())
         found = find_typos(self.word, budget=self.budget, is_prefix=self.is_prefix, reader=self._context.reader)
+        if not (found.one or found.two):
+            return found
         known = {self.word, *self.prefix_words}
         one = tuple(word for word in found.one if word not in known)
         two = tuple(word for word in found.two if word not in known and word not in set(one))
