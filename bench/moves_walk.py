@@ -175,14 +175,19 @@ class Walk:
         await self.cluster.until(is_settled, "every copy to be where it is wanted", timeout_s=SETTLED_S)
 
     async def in_the_middle(self) -> None:
-        """Wait until a copy is being made."""
+        """Wait until a copy is being made, or is leaving.
+
+        Raises:
+            AssertionError: everything had moved before it was seen.
+        """
 
         async def is_moving() -> bool:
             await self.cluster.view.refresh()
             plan = plan_moves(self.cluster.view.topology, self.cluster.view.progress)
-            return bool(plan.building) or plan.is_done
+            assert not plan.is_done, "nothing is left to be done in the middle of"
+            return bool(plan.building or plan.leaving)
 
-        await self.cluster.until(is_moving, "a copy to be made")
+        await self.cluster.until(is_moving, "a copy to move")
 
     async def in_state(self, node: NodeId, state: NodeState | None) -> None:
         """Wait until the node has this state; None is that it has gone."""
