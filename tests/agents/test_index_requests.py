@@ -1,5 +1,7 @@
 """Requests about indexes: what each needs, and what is written."""
 
+from dataclasses import replace
+
 import pytest
 
 from agents.index_requests import (
@@ -109,6 +111,16 @@ def test_create_that_cannot_be_is_refused(request_: CreateIndex, code: str) -> N
 
     assert (decision.answer.accepted, decision.answer.code, decision.puts) == (False, code, ())
     assert decision.answer.message
+
+
+def test_create_with_more_copies_than_zones_is_refused() -> None:
+    """Two of them would share one from the beginning."""
+    zoned = [replace(node_record(name), zone=zone) for name, zone in (("a", "x"), ("b", "x"), ("c", "y"))]
+
+    decision = create_index(cluster_of(*zoned), CreateIndex(MOVIES, shards=4, replication=3), Offset(3), sights())
+
+    assert (decision.answer.code, decision.puts) == ("invalid_index_replication", ())
+    assert "3 copies need as many zones, there are 2 ('x', 'y')" in decision.answer.message
 
 
 def test_create_without_an_active_node_is_refused() -> None:
