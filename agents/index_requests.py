@@ -8,7 +8,6 @@ incarnation is the request's own offset is the request's own work, not somebody 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from agents.capacity import ACTIVE_ONLY, copies_fault
 from agents.decision import Decision, Sights, accept, refuse
 from schemas.documents import RESERVED_PREFIX
 from schemas.errors import InvalidInputError, InvalidRequestError
@@ -43,6 +42,7 @@ from schemas.requests import (
     SetPrimaryKey,
     UpdateIndex,
 )
+from streams.capacity import ACTIVE_ONLY, copies_fault
 from streams.moves import HOLDING, first_copies
 from streams.topics import docs_topic, docs_topic_name, own_topics, topic_faults
 from streams.topology import Topology

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from agents.capacity import change_fault
 from agents.decision import Decision, Sights, accept, refuse
 from schemas.errors import InvalidInputError
 from schemas.events import ClusterValue, NodeRecord, NodeState, ReplicaRecord
 from schemas.ids import Attempt, NodeId, Offset, parse_node_id
 from schemas.requests import AddNode, RebuildNode, ReplaceNode, Request
+from streams.capacity import change_fault
 from streams.moves import HOLDING
 from streams.topology import Topology
 

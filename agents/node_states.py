@@ -23,12 +23,12 @@ must not know: how a node is asked.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from agents.capacity import change_fault
 from agents.decision import Decision, Sights, accept, refuse
 from agents.node_requests import join_decision, node_not_found
 from schemas.events import NodeRecord, NodeState, build_key
 from schemas.ids import IndexUid, NodeId, Offset, ShardId
 from schemas.requests import ActivateNode, AddNode, DrainNode, MaintainNode, RemoveNode, ReplaceNode
+from streams.capacity import change_fault
 from streams.moves import HOLDING, whole_copies
 from streams.readable import ProgressView
 from streams.topology import Topology

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from miroir.commands.terminal import DIRECTORY, Directory, Json, Url, connect, out, print_json
+from miroir.commands.terminal import DIRECTORY, Directory, Json, Url, connect, err, out, print_json
 from schemas.ids import IndexUid, NodeId, parse_node_id
 from schemas.requests import AddNode, DrainNode, RemoveNode, ReplaceNode, Request, UpdateIndex, build_request
 
@@ -86,6 +87,8 @@ def _show(request: Request, directory: Path, url: str | None, *, as_json: bool) 
     out.print(table)
     made, copies = len(found["begin"]), found["copies"]
     out.print(f"{made} of {copies} copies would be made ({made / copies if copies else 0:.1%})")
+    if found.get("fault"):
+        err.print(f"[bold red]WARNING[/] it would be refused: {escape(found['fault'])}")
 
 
 def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, int, int]]:

@@ -16,6 +16,7 @@ from schemas.errors import InvalidRequestError, NotFoundError
 from schemas.events import IndexRecord, ReplicaRecord, ReplicaState
 from schemas.ids import IndexUid, NodeId, ShardId
 from schemas.requests import parse_request
+from streams.capacity import room_fault
 from streams.moves import Copy, candidates, moves_between, plan_moves, wanted_copies, whole_copies
 from streams.placement import explain
 from streams.readable import readable_replicas
@@ -98,7 +99,8 @@ async def plan(request: web.Request) -> web.Response:
     begin = moves_between(before, after)
     leave = moves_between(after, before)
     total = sum(len(nodes) for index in after.indexes.values() for nodes in wanted_copies(after, index).values())
-    return json_response({"begin": _copies(begin), "leave": _copies(leave), "copies": total})
+    fault = room_fault(before, after)
+    return json_response({"begin": _copies(begin), "leave": _copies(leave), "copies": total, "fault": fault})
 
 
 def _shards(service: Service, index: IndexRecord) -> Iterable[dict[str, Any]]:

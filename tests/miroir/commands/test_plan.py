@@ -37,6 +37,18 @@ def wanted(local_stack: LocalStack) -> list[list[str]]:
     return [row["wanted"] for row in local_stack.run("shards", "--index", "pondered", "--json").json]
 
 
+def test_plan_of_what_would_be_refused_warns(local_stack: LocalStack) -> None:
+    """Nothing would move, since nothing would be done: the numbers alone would look well."""
+    local_stack.run("index", "create", "everywhere", "--primary-key", "id", "--shards", "2", "--replication", "3")
+
+    ran = local_stack.run("plan", "drain", "node-1")
+    local_stack.run("index", "delete", "everywhere", "--yes")
+
+    assert "it would be refused: index 'everywhere': 3 copies need as many nodes, there are 2" in " ".join(
+        ran.err.split()
+    )
+
+
 def test_plan_of_what_is_not_there_is_refused(local_stack: LocalStack) -> None:
     """With its name."""
     for command in (("drain", "nobody"), ("remove", "nobody"), ("replace", "nobody", "other"), ("index", "nobody")):

@@ -101,9 +101,19 @@ async def test_plan_tells_what_a_change_would_move_and_changes_nothing(stand: St
     nothing = await stand.call("POST", "/_miroir/plan", {"kind": "delete_index", "uid": "films"})
 
     assert len(drained["begin"]) == len(drained["leave"]) > 0
+    assert (drained["fault"], more["fault"]) == ("", "")
     assert (len(more["begin"]), more["leave"], more["copies"]) == (6, [], 18)
     assert nothing.status == 400
     assert (await stand.call("GET", "/_miroir/moves")).body["done"]
+
+
+async def test_plan_of_what_would_be_refused_says_what_is_wanting(stand: Stand) -> None:
+    """In the controller's own words: what little would move is no good news there."""
+    await stand.films(20, shards=6)
+
+    body = (await stand.call("POST", "/_miroir/plan", {"kind": "update_index", "uid": "films", "replication": 4})).body
+
+    assert "index 'films': 4 copies need as many nodes, there are 3" in body["fault"]
 
 
 async def test_copy_that_is_made_shows_what_is_left_and_how_fast(stand: Stand) -> None:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from agents.capacity import ACTIVE_ONLY, change_fault, copies_fault
 from schemas.events import NodeRecord, NodeState
 from schemas.ids import NodeId
+from streams.capacity import ACTIVE_ONLY, change_fault, copies_fault, room_fault
 from tests.agents.clusters import node_record, world_with_index
 
 
@@ -48,6 +48,19 @@ def test_maintenance_counts_but_not_for_a_new_index() -> None:
 
     assert copies_fault(found, replication=2, groups=[0]) == ""
     assert copies_fault(found, replication=2, groups=[0], states=ACTIVE_ONLY)
+
+
+def test_room_that_an_index_lacks_already_is_no_fault_of_a_change() -> None:
+    """Nor is that of one which asks for no more than it did; one that is made or grows is named."""
+    before = world_with_index().topology
+    index = next(iter(before.indexes.values()))
+    one = replace(before, nodes=dict(list(before.nodes.items())[:1]))
+
+    assert "2 copies need as many nodes, there are 1" in room_fault(before, one)
+    assert room_fault(one, one) == ""
+    assert "3 copies need as many nodes" in room_fault(
+        one, replace(one, indexes={index.uid: replace(index, replication=3)})
+    )
 
 
 def test_change_that_takes_room_names_the_index_and_one_that_does_not_is_free() -> None:

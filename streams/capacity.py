@@ -1,11 +1,12 @@
 """Whether the nodes there are can hold the copies that are asked for: enough nodes, and enough zones.
 
 What always holds: a pure function of the nodes. A cluster knows zones as soon as one of its nodes names one; then no
-two copies of a shard in a replica group may have to share one. Who calls it: the decisions on requests. It must not
-know: what is placed where.
+two copies of a shard in a replica group may have to share one. Who calls it: the decisions on requests, and whoever
+shows what a change would move. It must not know: what is placed where.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from schemas.events import IndexRecord, NodeRecord, NodeState
 from streams.moves import HOLDING
@@ -40,11 +41,16 @@ def copies_fault(
 
 def change_fault(topology: Topology, changed: Iterable[NodeRecord]) -> str:
     """Return which index would have too little room if these nodes were as given here, unless it has just that now."""
-    after = {**topology.nodes, **{node.id: node for node in changed}}
-    for _, index in sorted(topology.indexes.items()):
-        fault = _index_fault(index, after.values())
-        if fault and fault != _index_fault(index, topology.nodes.values()):
-            return f"index {index.uid!r}: {fault}, or ask for fewer copies"
+    return room_fault(topology, replace(topology, nodes={**topology.nodes, **{node.id: node for node in changed}}))
+
+
+def room_fault(before: Topology, after: Topology) -> str:
+    """Return which index would have too little room after a change, unless it had just that before; empty for none."""
+    for uid, index in sorted(after.indexes.items()):
+        fault = _index_fault(index, after.nodes.values())
+        known = before.indexes.get(uid)
+        if fault and (known is None or fault != _index_fault(known, before.nodes.values())):
+            return f"index {uid!r}: {fault}, or ask for fewer copies"
     return ""
 
 
