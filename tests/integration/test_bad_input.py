@@ -1,4 +1,4 @@
-"""Whatever is wrong gets a clear error over HTTP, costs only itself, and nothing of what is good is lost.
+"""Whatever is wrong gets a clear error, costs only itself, and nothing of what is good is lost.
 
 What producers to Kafka do wrong is in ``test_producers.py``.
 """
@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,7 +16,8 @@ import pytest_asyncio
 
 from miroir.broker import EmbeddedBroker
 from miroir.verify import Verifier
-from schemas.ids import IndexUid
+from schemas.ids import IndexUid, NodeId, ShardId
+from schemas.requests import AddNode
 from tests.integration.api import Api, running_service
 from tests.integration.cluster import Cluster
 from tests.integration.waiting import until
@@ -126,6 +128,27 @@ async def test_odd_documents_come_back_as_they_went_in(api: Api) -> None:
     await api.finished(await api.write("DELETE", "/indexes/films/documents/9007199254740993"))
 
     assert found == orjson.loads(raw)[0]
+
+
+async def test_node_that_serves_another_cluster_or_is_too_old_cannot_be_added(
+    cluster: Cluster, tmp_path: Path, node_binary: str | None
+) -> None:
+    """Its own keys tell whose it is, whoever knows its master key; both clusters are as they were."""
+    async with Cluster(tmp_path, nodes=1, node_binary=node_binary) as other:
+        old = other.make_node("old")
+        other.nodes.append(old)
+        await old.start()
+        await old.upgrade("1.25.9", keeps_disk=True)
+
+        taken = await other.request(AddNode(NodeId("taken"), cluster.nodes[0].url))
+        joined = await other.request(AddNode(old.id, old.url))
+
+        assert (taken.accepted, taken.code) == (False, "node_of_another_cluster")
+        assert "give the node an empty data directory" in taken.message
+        if old.is_embedded:
+            assert (joined.accepted, joined.code) == (False, "node_too_old")
+            assert set(other.view.topology.nodes) == {"node-1"}
+    assert await cluster.readable(await cluster.index("films"), ShardId(0))
 
 
 async def test_kafka_away_refuses_writes_and_searches_go_on(broker: EmbeddedBroker, api: Api) -> None:
