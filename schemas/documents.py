@@ -102,8 +102,16 @@ def _with_id(document: dict[str, Any], document_id: str, primary_key: str) -> di
     return document
 
 
+class _Overlong(str):
+    """An integer of more than 64 bits, as it was written."""
+
+    __slots__ = ()
+
+
 def check_integers(text: bytes) -> None:
     """Refuse JSON that holds an integer beyond 64 bits, which nobody would get back as it was.
+
+    Of a name given twice only the last value counts.
 
     Raises:
         InvalidDocumentError: it does.
@@ -111,17 +119,22 @@ def check_integers(text: bytes) -> None:
     if _LONG_RUN not in text.translate(_DIGITS):
         return
     try:
-        json.loads(text, parse_int=_check_integer)
+        waiting = [json.loads(text, parse_int=_read_integer)]
     except RecursionError:
         # Refused for its depth by whoever indexes it.
         return
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, _Overlong):
+            message = f"the integer {value[:80]} has more than 64 bits and would be rounded; write it as text"
+            raise InvalidDocumentError("integer_too_large", message)
+        if isinstance(value, dict | list):
+            waiting += value.values() if isinstance(value, dict) else value
 
 
-def _check_integer(text: str) -> None:
-    if len(text) <= len(str(INTEGER_MIN)) and INTEGER_MIN <= int(text) <= INTEGER_MAX:
-        return
-    message = f"the integer {text[:80]} has more than 64 bits and would be rounded; write it as text"
-    raise InvalidDocumentError("integer_too_large", message)
+def _read_integer(text: str) -> int | _Overlong:
+    is_short = len(text) <= len(str(INTEGER_MIN)) and INTEGER_MIN <= int(text) <= INTEGER_MAX
+    return 0 if is_short else _Overlong(text)
 
 
 def check_fields(document: Mapping[str, Any]) -> None:
