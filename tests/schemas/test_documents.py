@@ -290,8 +290,13 @@ def test_record_with_an_integer_beyond_64_bits_is_refused(number: int) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [b'{"n":1e19}', b'{"n":0.12345678901234567890123}', b'{"n":"123456789012345678901234e+5"}', b'{"n":-0}']
-    + [b'{"n":18446744073709551616,"n":1,"m":1e30}'],
+    [
+        b'{"n":1e19}',
+        b'{"n":0.12345678901234567890123}',
+        b'{"n":"123456789012345678901234e+5"}',
+        b'{"n":-0}',
+        b'{"n":18446744073709551616,"n":1,"m":1e30}',
+    ],
 )
 def test_long_number_that_is_no_integer_is_taken(value: bytes) -> None:
     """A float is as exact as floats are, and digits in a text are text."""

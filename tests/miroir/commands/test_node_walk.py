@@ -31,6 +31,8 @@ def test_node_walk_moves_what_the_plan_said_and_keeps_every_document(local_stack
     file.write_text("\n".join(json.dumps({"id": number}) for number in range(DOCUMENTS)))
     local_stack.run("produce", str(file), "--index", "walked", "--wait")
 
+    # Other tests' copies may still move.
+    until_settled(local_stack)
     with running_node(local_stack, tmp_path / "new") as new, running_node(local_stack, tmp_path / "newer") as newer:
         planned = local_stack.run("plan", "add", "new", "--json").json
         local_stack.run("node", "add", "new", new, "--wait")
