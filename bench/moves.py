@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.moves_steps import WALKS
-from bench.moves_traffic import Traffic
+from bench.moves_traffic import PAUSE_S, Traffic
 from bench.moves_walk import Broker, Walk
 from bench.setting import run, show
 from tests.integration.cluster import Cluster
@@ -46,6 +46,7 @@ async def walking(
     node_binary: str | None,
     documents: int,
     search_timeout_s: float = 5.0,
+    pause_s: float = PAUSE_S,
 ) -> AsyncIterator[Walk]:
     """Yield a walk over three nodes with single copies and two workers, under traffic; compare all at its end.
 
@@ -55,6 +56,7 @@ async def walking(
         node_binary: a real Meilisearch; the embedded node where it is None.
         documents: in the log from the beginning.
         search_timeout_s: deadline of a search; also how long copies that leave are kept for the last one.
+        pause_s: between a searcher's searches, and a writer's posts.
     """
     config = kafka.config if kafka else None
     broker = Broker(kafka.kill, kafka.start) if kafka else None
@@ -62,7 +64,7 @@ async def walking(
     async with Cluster(directory, kafka=config, workers=2, node_binary=node_binary, settings=settings) as cluster:
         index = await cluster.create_index("walk", shards=SHARDS, replication=1)
         urls = [await cluster.start_service() for _ in range(SERVICES)]
-        traffic = Traffic(cluster, index, urls)
+        traffic = Traffic(cluster, index, urls, pause_s=pause_s)
         await traffic.load(documents)
         await traffic.mark()
         walk = Walk(cluster, index, traffic, broker)

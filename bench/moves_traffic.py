@@ -48,18 +48,20 @@ class Traffic:
         cluster: whose log is written to.
         index: all documents are the writer's, and those of ``load``.
         urls: of the query services; searchers take turns.
+        pause_s: between a searcher's searches, and a writer's posts.
 
     Attributes:
         documents: what the log must hold now, by id.
         seen: every search.
     """
 
-    def __init__(self, cluster: Cluster, index: IndexRecord, urls: Sequence[str]) -> None:
+    def __init__(self, cluster: Cluster, index: IndexRecord, urls: Sequence[str], *, pause_s: float = PAUSE_S) -> None:
         self.documents: dict[str, Document] = {}
         self.seen: list[Search] = []
         self._cluster = cluster
         self._index = index
         self._urls = urls
+        self._pause_s = pause_s
         self._sent: set[str] = set()
         self._floor = 0
         self._fresh: list[str] = []
@@ -125,7 +127,7 @@ class Traffic:
                 failed = repr(error)
             ended_s = time.perf_counter()
             self.seen.append(Search(ended_s, ended_s - begun_s, failed, incomplete))
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(self._pause_s)
 
     def _judge(self, answer: Mapping[str, Any], floor: int) -> str:
         """Return what is wrong with an answer: too few or too many documents, one twice, one that never was."""
@@ -159,7 +161,7 @@ class Traffic:
                         del self.documents[key]
                     else:
                         self.documents[key] = document
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(self._pause_s)
 
     async def _append(self, changed: Mapping[str, Document | None]) -> None:
         """Produce until the log has taken it: what it may have taken before is the same."""

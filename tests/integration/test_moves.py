@@ -28,6 +28,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DOCUMENTS = 600
 LONG_DOCUMENTS = 5000
+PAUSE_S = 0.3
+"""Between a client's requests: three times the benchmark's, since many tests share the cores."""
+
 SEARCH_TIMEOUT_S = 3.0
 """Each time copies leave a node, the longest search is waited for."""
 
@@ -91,7 +94,12 @@ async def test_whole_walk_keeps_searches_and_copies_whole(
 async def check(directory: Path, kafka: RealKafka | None, node_binary: str | None, go: Go, *, documents: int) -> None:
     """Walk, and look at every report; the copies are compared at the walk's end."""
     async with walking(
-        directory, kafka=kafka, node_binary=node_binary, documents=documents, search_timeout_s=SEARCH_TIMEOUT_S
+        directory,
+        kafka=kafka,
+        node_binary=node_binary,
+        documents=documents,
+        search_timeout_s=SEARCH_TIMEOUT_S,
+        pause_s=PAUSE_S,
     ) as walk:
         await go(walk)
 

@@ -14,6 +14,9 @@ from tests.integration.cluster import Cluster
 pytestmark = [pytest.mark.slow]
 
 DOCUMENTS = 400
+PAUSE_S = 0.3
+"""Between a client's requests: many tests share the cores."""
+
 VERSION = "1.51.0"
 
 
@@ -51,7 +54,7 @@ async def test_rolling_upgrade_keeps_searches_and_copies_whole(tmp_path: Path, n
     settings = {"MIROIR_SEARCH_TIMEOUT_S": "5"}
     async with Cluster(tmp_path, node_binary=node_binary, settings=settings) as cluster:
         index = await cluster.create_index("books", shards=6, replication=2)
-        traffic = Traffic(cluster, index, [await cluster.start_service()])
+        traffic = Traffic(cluster, index, [await cluster.start_service()], pause_s=PAUSE_S)
         await traffic.load(DOCUMENTS)
         await traffic.mark()
         walk = Walk(cluster, index, traffic, None)
