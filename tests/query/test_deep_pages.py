@@ -39,7 +39,7 @@ def node_lists(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
     for _ in range(3):
         ranks = sorted(draw(st.lists(st.integers(0, RANKS_MAX), max_size=30)))
         stretch = draw(st.sampled_from([1.0, 1.0, 1.0, 0.9, 0.5]))
-        own = [f"f{number}" if named(number) else number for number, _ in zip(identities, ranks, strict=False)]
+        own = [f"f{number}" if named(number) else number for _, number in zip(ranks, identities, strict=False)]
         lists.append([_hit(identity, rank, stretch) for identity, rank in zip(own, ranks, strict=True)])
     return lists
 

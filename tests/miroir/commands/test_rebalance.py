@@ -16,6 +16,14 @@ pytestmark = [pytest.mark.slow]
 
 SHOWN_S = 60.0
 
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from miroir.cli import main
+main()
+"""
+"""What a shell runs in the background ignores interrupts, and so does all that it starts: these tests, perhaps."""
+
 LOOK = re.compile(r"(?:everything is where it is wanted|\d+ (?:copies|wait|leave|are being))[^\r\n]*[\r\n]")
 """The line that sums up: what other tests of this stack have left may still move."""
 
@@ -30,16 +38,8 @@ def test_rebalance_status_names_every_node(local_stack: LocalStack) -> None:
 
 def test_rebalance_watch_shows_a_live_table_until_interrupted(local_stack: LocalStack) -> None:
     """On a terminal it is drawn anew at every look; an interrupt ends it in order."""
-    command = [
-        sys.executable,
-        "-m",
-        "miroir.cli",
-        "rebalance",
-        "status",
-        "--watch",
-        "--dir",
-        str(local_stack.directory),
-    ]
+    arguments = ["rebalance", "status", "--watch", "--dir", str(local_stack.directory)]
+    command = [sys.executable, "-c", INTERRUPTIBLE, *arguments]
     terminal, its_end = os.openpty()
     # A terminal that cannot move its cursor is not drawn on anew.
     with subprocess.Popen(command, stdin=its_end, stdout=its_end, env={**os.environ, "TERM": "xterm"}) as watching:
