@@ -1,57 +1,58 @@
 """The ``miroir`` command: its sub-commands, and how errors end it.
 
-What always holds: an error of ours is one message on standard error and exit code 1; a wrong command line is 2. Who
-calls it: people and scripts. It must not know: what a command does.
+What always holds: an error of ours is one message on standard error and exit code 1; a wrong command line is 2; only
+the command that is run is imported, since importing all takes a second. Help and completion need them all. Who calls
+it: people and scripts. It must not know: what a command does.
 """
 
 import logging
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 
 import typer
 from rich.markup import escape
 
-from miroir.commands import dead, index, log, node, plan, rebalance, topics
-from miroir.commands.backup import backup
-from miroir.commands.demo import demo
-from miroir.commands.doctor import doctor
-from miroir.commands.explain import explain
-from miroir.commands.produce import produce_file
-from miroir.commands.restore import restore_file
-from miroir.commands.search import search
-from miroir.commands.shards import shards
-from miroir.commands.status import status
 from miroir.commands.terminal import FAILED, err
-from miroir.commands.up import down, up
-from miroir.commands.verify import verify
-from miroir.commands.why import why
 from schemas.errors import MiroirError
 
-app = typer.Typer(
-    name="miroir",
-    help="A RAID for Meilisearch: one index striped and mirrored over many nodes, with Kafka as its memory.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-app.command()(up)
-app.command()(down)
-app.command()(demo)
-app.command()(status)
-app.command("produce")(produce_file)
-app.command()(search)
-app.command()(explain)
-app.command()(verify)
-app.command()(backup)
-app.command("restore")(restore_file)
-app.command()(shards)
-app.command()(why)
-app.command()(doctor)
-app.add_typer(index.app, name="index")
-app.add_typer(node.app, name="node")
-app.add_typer(rebalance.app, name="rebalance")
-app.add_typer(plan.app, name="plan")
-app.add_typer(dead.app, name="dead")
-app.add_typer(log.app, name="log")
-app.add_typer(topics.app, name="topics")
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "up": ("up", "up"),
+    "down": ("up", "down"),
+    "demo": ("demo", "demo"),
+    "status": ("status", "status"),
+    "produce": ("produce", "produce_file"),
+    "search": ("search", "search"),
+    "explain": ("explain", "explain"),
+    "verify": ("verify", "verify"),
+    "backup": ("backup", "backup"),
+    "restore": ("restore", "restore_file"),
+    "shards": ("shards", "shards"),
+    "why": ("why", "why"),
+    "doctor": ("doctor", "doctor"),
+}
+"""Module of ``miroir.commands`` and function of each, in the order of the help."""
+
+GROUPS = ("index", "node", "rebalance", "plan", "dead", "log", "topics")
+"""Commands with commands of their own: each is the ``app`` of the module of its name."""
+
+
+def make_app(wanted: str = "") -> typer.Typer:
+    """Return the command line with the command that is wanted, or with all where there is no such one."""
+    app = typer.Typer(name="miroir", no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(miroir)
+    is_known = wanted in COMMANDS or wanted in GROUPS
+    for name, (module, function) in COMMANDS.items():
+        if not is_known or name == wanted:
+            app.command(name)(getattr(import_module(f"miroir.commands.{module}"), function))
+    for name in GROUPS:
+        if not is_known or name == wanted:
+            app.add_typer(import_module(f"miroir.commands.{name}").app, name=name)
+    return app
+
+
+def miroir() -> None:
+    """A RAID for Meilisearch: one index striped and mirrored over many nodes, with Kafka as its memory."""
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def main() -> None:
     # The Kafka client logs each retry as an error; what matters comes back as an exception.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        app()
+        make_app(sys.argv[1] if len(sys.argv) > 1 else "")()
     except MiroirError as error:
         err.print(f"[bold red]miroir:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(FAILED)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import typer.main
 
-from miroir.cli import app
+from miroir.cli import make_app
 from schemas.config import FILE_KEY, PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +20,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 INLINE = re.compile(r"`(miroir [a-z][^`]*)`")
 VARIABLE = re.compile(rf"\b{PREFIX}[A-Z_]+\b")
-COMMAND = typer.main.get_command(app)
+COMMAND = typer.main.get_command(make_app())
 
 
 class Block(NamedTuple):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from miroir.cli import app
+from miroir.cli import COMMANDS as FUNCTIONS
+from miroir.cli import GROUPS, make_app
 from tests.miroir.local_stack import run_miroir
 
 COMMANDS = {
@@ -16,7 +17,7 @@ COMMANDS = {
 
 def test_commands_are_all_there_and_say_what_they_do() -> None:
     """Every command, and every one below it, has a sentence of help."""
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(make_app())
     commands = dict(getattr(group, "commands", {}))
     below = {name: dict(getattr(command, "commands", {})) for name, command in commands.items()}
 
@@ -26,6 +27,16 @@ def test_commands_are_all_there_and_say_what_they_do() -> None:
     assert below["dead"].keys() >= {"list", "show", "replay"}
     assert below["index"].keys() >= {"create", "delete", "list", "pause", "resume"}
     assert below["node"].keys() >= {"list", "add", "rebuild"}
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *GROUPS])
+def test_command_alone_is_what_it_is_among_all(name: str) -> None:
+    """Only what is run is imported: nothing of it changes by that, and it keeps its name."""
+    alone, among = (getattr(typer.main.get_command(make_app(wanted)), "commands") for wanted in (name, ""))  # noqa: B009
+
+    assert list(alone) == [name]
+    assert alone[name].help == among[name].help
+    assert [option.name for option in alone[name].params] == [option.name for option in among[name].params]
 
 
 @pytest.mark.parametrize(
