@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-HITS = 20
+HITS_MAX = 20
 HIT_BYTES = 400
 
 
@@ -27,23 +27,7 @@ class StubNode:
         self.posts = 0
         self.first_s = 0.0
         self.last_s = 0.0
-        self._answer = orjson.dumps(
-            {
-                "hits": [
-                    {
-                        "id": at,
-                        "text": "x" * HIT_BYTES,
-                        "_rankingScoreDetails": {"words": {"order": 0, "matchingWords": 1, "score": 1.0 - at / 1000}},
-                    }
-                    for at in range(HITS)
-                ],
-                "query": "x",
-                "processingTimeMs": 0,
-                "limit": HITS,
-                "offset": 0,
-                "estimatedTotalHits": 1000,
-            }
-        )
+        self._answers = [_answer(limit) for limit in range(HITS_MAX + 1)]
 
     def task(self, kind: str, index: str | None, metadata: str | None) -> web.Response:
         """Note a task that has succeeded, and answer for it."""
@@ -129,9 +113,9 @@ class StubNode:
         return web.json_response({"results": self.keys, "offset": 0, "limit": 1000, "total": len(self.keys)})
 
     async def search(self, request: web.Request) -> web.Response:
-        """Answer the same hits to everything."""
-        await request.read()
-        return web.Response(body=self._answer, content_type="application/json")
+        """Answer the same hits to everything, as many as are asked for."""
+        limit = min(orjson.loads(await request.read()).get("limit", HITS_MAX), HITS_MAX)
+        return web.Response(body=self._answers[limit], content_type="application/json")
 
     async def counts(self, _: web.Request) -> web.Response:
         """Answer what was counted; a benchmark's own route."""
@@ -170,6 +154,27 @@ class StubNode:
             ]
         )
         return app
+
+
+def _answer(limit: int) -> bytes:
+    hits = [
+        {
+            "id": at,
+            "text": "x" * HIT_BYTES,
+            "_rankingScoreDetails": {"words": {"order": 0, "matchingWords": 1, "score": 1.0 - at / 1000}},
+        }
+        for at in range(limit)
+    ]
+    return orjson.dumps(
+        {
+            "hits": hits,
+            "query": "x",
+            "processingTimeMs": 0,
+            "limit": limit,
+            "offset": 0,
+            "estimatedTotalHits": 1000,
+        }
+    )
 
 
 def main() -> None:

@@ -43,10 +43,12 @@ class KeyList(NamedTuple):
     Attributes:
         hits: as the node gave them.
         scores: of all hits, where they rank; else empty.
+        is_whole: whether no hit behind it can be in the window; else the node may have more that are.
     """
 
     hits: Sequence[Mapping[str, Any]]
     scores: Sequence[float]
+    is_whole: bool
 
 
 KeyLists = Sequence[KeyList]
@@ -68,10 +70,10 @@ class WindowPlan(NamedTuple):
     page: MergedHits | None = None
 
 
-def is_deep(search: SearchRequest, rules: IndexRules, *, parts: int) -> bool:
-    """Return whether two rounds are cheaper than one for this window over so many nodes."""
+def is_deep(search: SearchRequest, rules: IndexRules, *, parts: int, length: int) -> bool:
+    """Return whether two rounds are cheaper than one for this window over so many nodes, each asked for a head."""
     window = search.window(rules.hits_max)
-    fetched = head_length(search, rules) * parts
+    fetched = length * parts
     return parts > 1 and rules.primary_key is not None and fetched - window.limit >= WASTE_HITS_MIN
 
 
@@ -81,16 +83,25 @@ def ranks_by_score(search: SearchRequest, rules: IndexRules) -> bool:
     return not sorts and distinct_attribute(search, rules) is None
 
 
-def key_body(search: SearchRequest, rules: IndexRules, shards: Sequence[ShardId]) -> dict[str, Any]:
-    """Return what a node is asked for its keys."""
-    return rewrite_keys(search, rules=rules, shards=shards, details=not ranks_by_score(search, rules))
+def key_body(
+    search: SearchRequest, rules: IndexRules, shards: Sequence[ShardId], *, length: int | None = None
+) -> dict[str, Any]:
+    """Return what a node is asked for its keys: of so many hits, or of all up to the window's end."""
+    return rewrite_keys(search, rules=rules, shards=shards, details=not ranks_by_score(search, rules), length=length)
 
 
-def key_lists(search: SearchRequest, rules: IndexRules, answers: Sequence[tuple[Part, Any]]) -> KeyLists:
-    """Return the heads that nodes answered to ``key_body``."""
+def key_lists(
+    search: SearchRequest, rules: IndexRules, answers: Sequence[tuple[Part, Any]], *, length: int | None = None
+) -> KeyLists:
+    """Return the heads that nodes answered to ``key_body`` with this length."""
     by_score = ranks_by_score(search, rules)
+    end = head_length(search, rules)
+    asked = length or end
     heads = (answer["hits"] for _, answer in answers)
-    return [KeyList(hits, [hit["_rankingScore"] for hit in hits] if by_score else ()) for hits in heads]
+    return [
+        KeyList(hits, [hit["_rankingScore"] for hit in hits] if by_score else (), asked >= end or len(hits) < asked)
+        for hits in heads
+    ]
 
 
 def plan_windows(search: SearchRequest, rules: IndexRules, lists: KeyLists) -> WindowPlan | None:
@@ -99,13 +110,17 @@ def plan_windows(search: SearchRequest, rules: IndexRules, lists: KeyLists) -> W
     name = rules.primary_key or ""
     order = TieOrder([keys.hits for keys in lists], name)
     if ranks_by_score(search, rules):
-        return WindowPlan(lists, _windows_by_score(lists, window, order), order)
+        planned = _windows_by_score(lists, window, order)
+        reaches = (own.offset + own.limit >= len(keys.hits) for keys, own in zip(lists, planned, strict=True))
+        if any(at_end and not keys.is_whole for keys, at_end in zip(lists, reaches, strict=True)):
+            return None
+        return WindowPlan(lists, planned, order)
     merged = merge_hits(
         [keys.hits for keys in lists],
         window,
         primary_key=name,
         distinct=distinct_attribute(search, rules),
-        asked=head_length(search, rules),
+        asked=[len(keys.hits) + keys.is_whole for keys in lists],
     )
     if merged.short or merged.orphaned:
         return None
@@ -254,7 +269,7 @@ def _page_by_score(
     places, page = _slice(plan.order, [ties[key] for key in sorted(ties)], places, window)
     for source, (zone, keys) in enumerate(zip(zones, lists, strict=True)):
         # Behind the zone come hits that nobody knows the ranking of: they matter unless the page is full by then.
-        unknown = zone.end < len(keys.hits)
+        unknown = zone.end < len(keys.hits) or not keys.is_whole
         if unknown and (places[source] >= zone.end or (source, zone.end - 1) in page[: window.limit - 1]):
             return None
     found: list[Mapping[str, Any]] = []

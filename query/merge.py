@@ -37,7 +37,7 @@ class MergedHits:
         places: for each hit, its place in that list.
         duplicates: how many hits were left out because a better one has the same distinct value.
         short: numbers of the lists that ended before the window was full although their node has more: the hits from
-            there on may be others. Happens with ``distinct`` over lists of values only; ask these nodes for more.
+            there on may be others. Ask these nodes for more.
         orphaned: whether nodes may have left out, as duplicates, hits that are none in the whole (``query.distinct``).
         exhausted: whether every hit of every list was looked at.
     """

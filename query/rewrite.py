@@ -42,8 +42,8 @@ def rewrite(
         search: the user's search, already validated against the rules.
         rules: the user's settings.
         shards: the shards this node is to answer for; None where it alone answers for the whole index.
-        length: how many hits to ask for where the window's end is not enough: a page that ``distinct`` left short is
-            asked for again with more.
+        length: how many hits to ask for where it is not up to the window's end: fewer most likely do, or a page that
+            ``distinct`` left short is asked for again with more.
         window: which hits of the node's own list, where they are not its first: facets have been counted before.
         plain: whether the node is not to look for duplicates of the search's own ``distinct``.
     """
@@ -74,7 +74,7 @@ def rewrite(
 
 
 def rewrite_keys(
-    search: SearchRequest, *, rules: IndexRules, shards: Sequence[ShardId], details: bool
+    search: SearchRequest, *, rules: IndexRules, shards: Sequence[ShardId], details: bool, length: int | None = None
 ) -> dict[str, Any]:
     """Return the question for the head of one node's list, of which only what ranks the hits is wanted.
 
@@ -83,11 +83,12 @@ def rewrite_keys(
         rules: the user's settings.
         shards: the shards this node is to answer for.
         details: whether score details are wanted, or the score is enough.
+        length: how many hits to ask for where it is not up to the window's end.
     """
     body: dict[str, Any] = {}
     if search.q is not None:
         body["q"] = strip_plane_15(search.q)
-    body |= _head(search, head_length(search, rules))
+    body |= _head(search, length or head_length(search, rules))
     body |= {"showRankingScore": not details, "showRankingScoreDetails": details}
     body |= _copied(search)
     if search.facets is not None:
@@ -99,7 +100,7 @@ def rewrite_keys(
 
 
 def head_length(search: SearchRequest, rules: IndexRules) -> int:
-    """Return how many hits each node is asked for: up to the end of the user's window, none where that is empty."""
+    """Return the hits up to the end of the user's window, none where that is empty: no node has to give more."""
     window = search.window(rules.hits_max)
     return window.offset + window.limit if window.limit else 0
 

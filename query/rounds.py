@@ -3,10 +3,11 @@
 ===========  ==========================================================================================================
 round        asks the nodes for
 ===========  ==========================================================================================================
-``HEADS``    the head of their lists, up to the window's end, whole; of the one node that holds everything: the answer
+``HEADS``    the head of their lists, whole, as long as most likely holds their part of the window
+             (``query/likely_head.py``), or up to its end; of the one node that holds everything: the answer
 ``KEYS``     the same head, ids and what hits are ranked by only: the window lies deep (``query/deep_pages.py``)
 ``WINDOWS``  their part of a deep window, whole, of those that have one; ids are checked against the keys
-``LONGER``   a longer head: ``distinct`` dropped so many hits that the window may be wrong
+``LONGER``   a longer head: it ended within the window, or ``distinct`` dropped so many hits that it may be wrong
 ``PLAIN``    a longer head, duplicates and all: a hit that is a duplicate of another node's hid others on its own
 ``COUNTS``   how often a few facet values occur where they are not listed (``query/facet_counts.py``)
 ``VALUES``   the values of ``distinct``, for the total that pages have (``query/distinct_totals.py``)
@@ -25,6 +26,7 @@ from typing import Any
 from query.deep_pages import WindowPlan, cut_page, is_deep, key_body, key_lists, plan_windows
 from query.distinct_totals import is_total_countable, total_of_values, values_body
 from query.facet_counts import added_counts, counts_body, is_countable
+from query.likely_head import likely_length
 from query.merge import (
     MergedAnswer,
     MergedHits,
@@ -50,7 +52,8 @@ PLAIN_HITS_MIN = 200
 """Hits of a head with all its duplicates: most searches end within them, and more cost more than they mend."""
 
 ROUNDS_MAX = 8
-"""Keys, windows that do not fit, whole heads, longer ones, one with all duplicates; and counts or values."""
+"""Keys, longer ones, windows that do not fit, heads up to the window's end; or heads, longer ones, one with all
+duplicates; and counts or values."""
 
 Answers = Sequence[tuple[Part, Any]]
 
@@ -67,6 +70,9 @@ class Purpose(Enum):
     VALUES = "values"
 
 
+_BEGINNINGS = frozenset((Purpose.HEADS, Purpose.KEYS))
+"""Rounds that ask for every shard anew."""
+
 _ASKED_ALIKE = frozenset((Purpose.HEADS, Purpose.KEYS, Purpose.LONGER, Purpose.PLAIN))
 """Rounds whose parts are asked the same but for the shards."""
 
@@ -78,7 +84,7 @@ class Ask:
     Attributes:
         purpose: what it is for.
         parts: whom to ask; None is whomever the route names.
-        length: hits of a head; None is up to the window's end.
+        length: most hits of a head; None is up to the window's end.
         windows: of each part that is asked, with purpose ``WINDOWS``.
         plan: what the keys said, with purpose ``WINDOWS``.
         values: of each facet those to count, with purpose ``COUNTS``.
@@ -139,8 +145,10 @@ def decide_round(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round
 def _decide_hits(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round]) -> Ask | MergedAnswer:
     """Return what to ask next, or the answer as far as its facets are known without counting again."""
     if not rounds:
-        deep = is_deep(case.search, case.rules, parts=len(route))
-        return Ask(Purpose.KEYS if deep else Purpose.HEADS)
+        length = likely_length(case.search, case.rules, route, shards=case.shards)
+        deep = is_deep(case.search, case.rules, parts=len(route), length=length)
+        asked = length if length < head_length(case.search, case.rules) else None
+        return Ask(Purpose.KEYS if deep else Purpose.HEADS, length=asked)
     last = rounds[-1]
     match last.ask.purpose:
         case Purpose.KEYS:
@@ -165,7 +173,7 @@ def body_of(case: SearchCase, ask: Ask, part: Part) -> dict[str, Any]:
     if len(part.shards) == case.shards:
         return rewrite(case.search, rules=case.rules, shards=None).body
     if ask.purpose is Purpose.KEYS:
-        return key_body(case.search, case.rules, part.shards)
+        return key_body(case.search, case.rules, part.shards, length=ask.length)
     if ask.purpose is Purpose.COUNTS:
         return counts_body(case.search, case.rules, part.shards, ask.values)
     if ask.purpose is Purpose.VALUES:
@@ -195,9 +203,10 @@ def make_bodies(case: SearchCase) -> Callable[[Ask, Part], dict[str, Any]]:
 
 
 def _after_keys(case: SearchCase, last: Round) -> Ask | MergedAnswer:
-    plan = plan_windows(case.search, case.rules, key_lists(case.search, case.rules, last.answers))
+    lists = key_lists(case.search, case.rules, last.answers, length=last.ask.length)
+    plan = plan_windows(case.search, case.rules, lists)
     if plan is None:
-        return Ask(Purpose.HEADS)
+        return Ask(Purpose.HEADS if all(keys.is_whole for keys in lists) else Purpose.KEYS)
     parts = (part for part, _ in last.answers)
     windows = {part: window for part, window in zip(parts, plan.windows, strict=True) if window.limit}
     if not windows:
@@ -227,10 +236,14 @@ def _after_heads(case: SearchCase, rounds: Sequence[Round]) -> Ask | MergedAnswe
         return Ask(Purpose.PLAIN, length=min(max(shortest * LONGER_FACTOR, PLAIN_HITS_MIN), hits_max))
     length = rounds[-1].ask.length or shortest
     tries = sum(each.ask.purpose is Purpose.LONGER for each in rounds)
+    parts = [part for part, _ in _newest(rounds)]
+    # The second time whoever can end too early: there is no third.
+    ended = merged.short if not tries else range(len(parts)) if merged.short else ()
+    if early := [parts[number] for number in ended if _length(parts[number], rounds, shortest) < shortest]:
+        return Ask(Purpose.LONGER, tuple(early), length=shortest)
     if not merged.short or length >= hits_max or tries >= LONGER_MAX:
         return merged
     longer = hits_max if tries == LONGER_MAX - 1 else min(length * LONGER_FACTOR, hits_max)
-    parts = [part for part, _ in _newest(rounds)]
     return Ask(Purpose.LONGER, tuple(parts[number] for number in merged.short), length=longer)
 
 
@@ -280,10 +293,10 @@ def _with_total(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round]
 
 
 def _newest(rounds: Sequence[Round]) -> Answers:
-    """Return the newest answer to every shard since whole heads were first asked for, by part."""
+    """Return the newest answer to every shard since all were last asked for, by part."""
     if len(rounds) == 1:
         return rounds[0].answers
-    first = max(number for number, each in enumerate(rounds) if each.ask.purpose is Purpose.HEADS)
+    first = max(number for number, each in enumerate(rounds) if each.ask.purpose in _BEGINNINGS)
     found: dict[Part, Any] = {}
     for each in rounds[first:]:
         for part, answer in each.answers:

@@ -23,6 +23,9 @@ _COUNTS: Mapping[str, str] = {"stats": "numberOfDocuments"}
 """The same for a number, of one index."""
 
 
+_OBJECTS = frozenset((dict,))
+
+
 def shape_fault(path: str, answer: object) -> str:
     """Return why this is no answer of a Meilisearch to a question of this path; empty where it is one."""
     if not isinstance(answer, dict):
@@ -41,7 +44,7 @@ def shape_fault(path: str, answer: object) -> str:
 
 def _has_objects(answer: Mapping[str, Any], name: str) -> bool:
     found = answer.get(name)
-    return isinstance(found, list) and all(type(each) is dict for each in found)
+    return isinstance(found, list) and _OBJECTS.issuperset(map(type, found))
 
 
 def _lacks(name: str) -> str:

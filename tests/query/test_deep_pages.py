@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from query.deep_pages import cut_page, is_deep, key_body, key_lists, plan_windows
 from query.merge import merge_hits
+from query.rewrite import head_length
 from query.routing import Part
 from query.rules import IndexRules
 from query.search import SearchRequest, Window
@@ -44,9 +45,12 @@ def node_lists(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
     return lists
 
 
-def _keys(search: SearchRequest, rules: IndexRules, lists: Sequence[Sequence[Hit]]) -> Any:
-    end = search.offset + search.limit
-    return key_lists(search, rules, [(part, {"hits": hits[:end]}) for part, hits in zip(PARTS, lists, strict=True)])
+def _keys(
+    search: SearchRequest, rules: IndexRules, lists: Sequence[Sequence[Hit]], *, length: int | None = None
+) -> Any:
+    end = search.offset + search.limit if length is None else length
+    answers = [(part, {"hits": hits[:end]}) for part, hits in zip(PARTS, lists, strict=True)]
+    return key_lists(search, rules, answers, length=length)
 
 
 @given(node_lists(), st.integers(0, 60), st.integers(1, 12))
@@ -59,6 +63,27 @@ def test_page_of_windows_equals_page_of_whole_heads(lists: list[list[dict[str, A
     assert plan is not None
     answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, plan.windows, strict=True)]
     page = cut_page(search, RULES, plan, answers)
+
+    event("decided" if page else "not decided")
+    if page is not None:
+        assert page.hits == merge_hits(lists, Window(offset, limit), primary_key="id").hits
+
+
+@given(node_lists(), st.integers(0, 60), st.integers(1, 12), st.integers(1, 40), st.sampled_from([RULES, SORTED]))
+def test_page_of_keys_that_may_end_early_equals_page_of_whole_heads(
+    lists: list[list[dict[str, Any]]], offset: int, limit: int, length: int, rules: IndexRules
+) -> None:
+    """However few keys of each node there are: the page is the one, or there is none."""
+    search = SearchRequest(q="a", offset=offset, limit=limit)
+    keys = _keys(search, rules, lists, length=min(length, offset + limit))
+
+    plan = plan_windows(search, rules, keys)
+    if plan is None:
+        event("keys end too early")
+        assert any(len(hits) >= length for hits in lists)
+        return
+    answers = [hits[own.offset : own.offset + own.limit] for hits, own in zip(lists, plan.windows, strict=True)]
+    page = cut_page(search, rules, plan, answers)
 
     event("decided" if page else "not decided")
     if page is not None:
@@ -149,7 +174,7 @@ def test_window_is_deep_where_much_would_be_fetched_for_nothing(
     search: SearchRequest, parts: int, *, deep: bool
 ) -> None:
     """Two rounds are for windows where most of what one round fetches is thrown away."""
-    assert is_deep(search, RULES, parts=parts) is deep
+    assert is_deep(search, RULES, parts=parts, length=head_length(search, RULES)) is deep
 
 
 def test_keys_are_ids_and_scores_unless_something_sorts() -> None:

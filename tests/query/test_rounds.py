@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from bench.oracle import DIRECTORY_DEFAULT, load_pair, measure
@@ -12,7 +12,7 @@ from query.merge import MergedAnswer
 from query.rounds import ROUNDS_MAX, Ask, Purpose, Round, SearchCase, body_of, decide_round, make_bodies
 from query.routing import Part
 from query.rules import IndexRules
-from query.search import SearchRequest, Window
+from query.search import Hybrid, SearchRequest, Window
 from schemas.ids import NodeId, ShardId
 from tests.query.embedded import EmbeddedIndex, ShardedIndex, ids_of
 
@@ -65,6 +65,69 @@ def _run(search: SearchRequest, lists: Mapping[Part, Sequence[Mapping[str, Any]]
         answers = tuple((part, _answer(lists[part], body_of(case, step, part))) for part in parts)
         rounds.append(Round(step, answers))
     return asked, step
+
+
+@given(st.lists(st.integers(0, 2), max_size=80), st.integers(0, 40), st.integers(1, 30))
+def test_page_is_that_of_one_list_however_hits_are_spread(sources: list[int], offset: int, limit: int) -> None:
+    """Heads hold what most likely is a node's part; a node that has more of the page than that is asked again."""
+    hits = [_hit(number) for number in range(len(sources))]
+    lists = {part: [hits[at] for at, source in enumerate(sources) if source == own] for own, part in enumerate(ROUTE)}
+
+    asked, answer = _run(SearchRequest(q="a", offset=offset, limit=limit), lists)
+
+    assert ids_of(answer.body["hits"]) == list(range(len(sources)))[offset : offset + limit]
+    assert answer.body["estimatedTotalHits"] == len(sources)
+    assert len(asked) <= 3
+    event(f"{len(asked)} rounds")
+
+
+def test_node_with_more_of_the_page_than_likely_is_asked_again_alone() -> None:
+    """All of the best hits on one node: one of three has about 7 of 20, and is asked for 14."""
+    lists = {part: [_hit(number) for number in range(at * 100, at * 100 + 30)] for at, part in enumerate(ROUTE)}
+
+    asked, answer = _run(SearchRequest(q="a"), lists)
+
+    assert asked == [Ask(Purpose.HEADS, length=14), Ask(Purpose.LONGER, (ROUTE[0],), length=20)]
+    assert ids_of(answer.body["hits"]) == list(range(20))
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        SearchRequest(),
+        SearchRequest(q="a", distinct="kind"),
+        SearchRequest(q="a", ranking_score_threshold=0.5),
+        SearchRequest(q="a", hybrid=Hybrid("e", 1.0), vector=(1.0,)),
+    ],
+    ids=["all tie", "distinct", "threshold", "similarity"],
+)
+def test_search_whose_answer_depends_on_how_many_hits_are_asked_for_asks_for_all(search: SearchRequest) -> None:
+    """Each node is asked for the head up to the window's end at once."""
+    assert decide_round(SearchCase(search, RULES, len(ROUTE)), ROUTE, []) == Ask(Purpose.HEADS)
+
+
+def test_deep_window_whose_keys_end_too_early_takes_all_keys() -> None:
+    """Where one node has most of what is found, its keys are asked for up to the window's end, with all others."""
+    lists = {part: [_hit(number) for number in range(at * 2000, at * 2000 + 1500)] for at, part in enumerate(ROUTE)}
+
+    asked, answer = _run(SearchRequest(q="a", offset=970, limit=20), lists)
+
+    assert [(ask.purpose, ask.length) for ask in asked] == [
+        (Purpose.KEYS, 376),
+        (Purpose.KEYS, None),
+        (Purpose.WINDOWS, None),
+    ]
+    assert ids_of(answer.body["hits"]) == list(range(970, 990))
+
+
+def test_list_that_ends_before_a_deep_window_says_so_also_after_more_keys() -> None:
+    """One node has all that is found, more than is likely: only its whole keys tell where the list ends."""
+    lists = {part: [_hit(number) for number in range(400)] if not at else [] for at, part in enumerate(ROUTE)}
+
+    asked, answer = _run(SearchRequest(q="a", offset=970, limit=20, facets=()), lists)
+
+    assert [ask.purpose for ask in asked] == [Purpose.KEYS, Purpose.KEYS]
+    assert (answer.body["hits"], answer.body["estimatedTotalHits"]) == ([], 400)
 
 
 def test_distinct_that_underfills_a_page_asks_for_more() -> None:

@@ -86,11 +86,14 @@ class StubNode:
     async def _health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "available"})
 
+    async def _hold(self) -> None:
+        if self.held is not None:
+            await self.held.wait()
+
     async def _search(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
         self.searches.append(body)
-        if self.held is not None:
-            await self.held.wait()
+        await self._hold()
         uid = request.match_info["uid"]
         if "bad filter" in repr(body.get("filter")):
             words = f"Index `{uid}`: bad filter. Available: `{MARKER_FIELD}`, `year`."
@@ -113,6 +116,7 @@ class StubNode:
     async def _multi_search(self, request: web.Request) -> web.Response:
         """Answer a federated search: of each document the hit with the greatest weight, by weight, then by id."""
         body = orjson.loads(await request.read())
+        await self._hold()
         best: dict[Any, dict[str, Any]] = {}
         for position, query in enumerate(body["queries"]):
             weight = query["federationOptions"]["weight"]
@@ -129,6 +133,7 @@ class StubNode:
 
     async def _facet_search(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
+        await self._hold()
         found = Counter(document[body["facetName"]] for document in self._selected(request.match_info["uid"], body))
         hits = [{"value": value, "count": count} for value, count in sorted(found.items())]
         return web.json_response({"facetHits": hits, "facetQuery": body.get("facetQuery")})

@@ -1,11 +1,15 @@
 """The log of slow searches that are not plain ones."""
 
+import asyncio
 import logging
 
 import pytest
 
 from tests.query.http.stand import Stand
 from tests.query.http.test_similar import load_things
+
+SLOW_S = 0.02
+"""So long every node takes, which is well above the lowest threshold."""
 
 ASKED = {
     "federated": (
@@ -29,7 +33,13 @@ async def test_slow_search_of_any_kind_is_logged_with_how_it_was_asked(
         await stand.finished(await stand.call("PATCH", "/indexes/films/settings", {"filterableAttributes": ["genre"]}))
         await load_things(stand)
         with caplog.at_level(logging.WARNING, logger="query.http.slow_searches"):
-            reply = await stand.call("POST", path, body, headers={"X-Request-Id": "abc"})
+            held = asyncio.Event()
+            for node in stand.nodes.values():
+                node.held = held
+            asked = asyncio.create_task(stand.call("POST", path, body, headers={"X-Request-Id": "abc"}))
+            await asyncio.sleep(SLOW_S)
+            held.set()
+            reply = await asked
 
     assert reply.status == 200
     records = [record for record in caplog.records if record.name == "query.http.slow_searches"]
