@@ -23,7 +23,7 @@ from agents.ports import NodeWriter
 from agents.posts import PostPart, ShardSlice, build_parts
 from agents.tail import TaskView
 from schemas.documents import NESTING_MAX, parse_document
-from schemas.errors import NodeForgotError, NodeTimeoutError, NodeUnreachableError
+from schemas.errors import NodeForgotError, NodeRejectedError, NodeTimeoutError, NodeUnreachableError
 from schemas.ids import (
     Attempt,
     Incarnation,
@@ -304,6 +304,14 @@ async def test_documents_are_told_by_id_as_they_are(stand: Stand) -> None:
     marker = marker_of(ShardId(0))
     by_id = {document["id"]: document for document in found}
     assert by_id == {7: {**written, "_miroir": marker}, "x-1": {"id": "x-1", "_miroir": marker}}
+
+
+async def test_documents_of_an_index_that_is_not_there_are_refused(stand: Stand) -> None:
+    """An index may be deleted while somebody looks at it."""
+    with pytest.raises(NodeRejectedError) as refused:
+        await stand.writer.documents(node_index_uid(UID, Incarnation(99)), ["1"])
+
+    assert (refused.value.status, refused.value.code) == (404, "index_not_found")
 
 
 async def test_task_list_is_read_over_its_pages(stand: Stand) -> None:

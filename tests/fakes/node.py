@@ -331,6 +331,8 @@ class FakeNodeWriter:
     async def documents(self, index: NodeIndexUid, ids: Sequence[str]) -> Sequence[Document]:
         """Return these documents; see ``NodeWriter``."""
         self._node.check(self._key, "documents")
+        if not self._node.has_index(index):
+            raise NodeRejectedError(self._node.id, "documents", status=404, code="index_not_found", detail=str(index))
         held = self._node.documents(index)
         return [held[each] for each in ids if each in held]
 

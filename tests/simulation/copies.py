@@ -34,7 +34,7 @@ class Copies:
         self._placed: dict[ReplicaRecord, int] = {}
         self._first_whole_ms: dict[tuple[bytes, Attempt], int] = {}
         self._progress_read = 0
-        self._left: set[ReplicaRecord] = set()
+        self._left: set[str] = set()
         self._keys: dict[NodeId, str] = {}
 
     def look(self) -> None:
@@ -112,8 +112,11 @@ class Copies:
     def _require_kept(self) -> None:
         """Raise where a copy leaves and none of those that stay had been published to be whole by then."""
         topology = self._cluster.view().topology
-        for leaving in set(topology.leaving) - self._left:
-            self._left.add(leaving)
+        # One that is to be dropped anew, on a disk that has changed, has left before.
+        left, self._left = self._left, {build_key(leaving) for leaving in topology.leaving}
+        for leaving in topology.leaving:
+            if build_key(leaving) in left:
+                continue
             index = topology.indexes[leaving.uid]
             others = topology.replicas_of(leaving.uid, leaving.shard)
             was_whole = any(self._was_whole(other, leaving) for other in others)

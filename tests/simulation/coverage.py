@@ -17,6 +17,8 @@ class Coverage:
         faults: by kind.
         faults_min: fewest faults of one seed.
         changes_min: fewest granted requests of one seed that changed the cluster while it ran.
+        documents_min: fewest documents of one seed.
+        searches_min: fewest searches of one seed that were judged.
     """
 
     seeds: int = 0
@@ -24,6 +26,8 @@ class Coverage:
     faults: Counter[str] = field(default_factory=Counter)
     faults_min: int = 0
     changes_min: int = 0
+    documents_min: int = 0
+    searches_min: int = 0
     documents: int = 0
     dead: int = 0
     searches: int = 0
@@ -39,10 +43,16 @@ def sum_up(results: Iterable[Result]) -> Coverage:
     """Return what the runs have covered together."""
     total = Coverage()
     for result in results:
-        faults = result.faults.total()
-        changes = sum(n for what, n in result.requests.items() if what.endswith("accepted") and "absent" not in what)
-        total.faults_min = min(total.faults_min, faults) if total.seeds else faults
-        total.changes_min = min(total.changes_min, changes) if total.seeds else changes
+        least = {
+            "faults_min": result.faults.total(),
+            "changes_min": sum(
+                n for what, n in result.requests.items() if what.endswith("accepted") and "absent" not in what
+            ),
+            "documents_min": result.documents,
+            "searches_min": result.searches + result.incomplete,
+        }
+        for name, own in least.items():
+            setattr(total, name, min(getattr(total, name), own) if total.seeds else own)
         total.seeds += 1
         total.requests += result.requests
         total.faults += result.faults
@@ -71,7 +81,10 @@ def build_table(total: Coverage) -> Iterator[str]:
     yield f"{total.documents} documents, {total.dead} dead letters"
     yield f"{total.searches} searches whole, {total.incomplete} not, with every copy of a shard on nodes that were away"
     yield f"{total.stale} times a copy showed older documents, just after a post may have come late"
-    yield f"at the least {total.faults_min} faults and {total.changes_min} granted changes in one seed"
+    yield (
+        f"at the least {total.faults_min} faults, {total.changes_min} granted changes, {total.documents_min} documents"
+        f" and {total.searches_min} searches in one seed"
+    )
 
 
 def find_uncovered(counted: Mapping[str, int], floor: Mapping[str, int]) -> dict[str, int]:

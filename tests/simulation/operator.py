@@ -5,7 +5,9 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
+from schemas.events import NodeState
 from schemas.ids import IndexUid, NodeId, Offset
 from schemas.requests import (
     ActivateNode,
@@ -28,6 +30,9 @@ from tests.simulation.cluster import SimulatedCluster
 NODES_MAX = 6
 INDEXES = ("films", "books")
 GROUPS = ((0,), (0,), (0, 1))
+
+RETURN = 0.5
+"""Part of what is asked for while there is no index that asks for one."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +60,10 @@ class Operator:
         self._ask(node, "absent")
 
     def make_indexes(self) -> None:
-        """Ask for every index."""
-        for uid in INDEXES:
-            self._ask(self._new_index(IndexUid(uid)), "absent")
+        """Ask for every index: for the first one as it is granted, for a run without documents would show nothing."""
+        first, *others = map(IndexUid, INDEXES)
+        for request in (self._fitting_index(first), *map(self._new_index, others)):
+            self._ask(request, "absent")
 
     def ask(self) -> None:
         """Ask for something."""
@@ -67,6 +73,9 @@ class Operator:
         is_room = len(self._cluster.nodes) < NODES_MAX
         if is_room and self._rng.random() < 0.2:
             self.join(self._rng.choice((0, 0, 1)))
+            return
+        if not topology.indexes and self._rng.random() < RETURN:
+            self._ask(self._fitting_index(IndexUid(self._rng.choice(INDEXES))), "absent")
             return
         node = NodeId(self._rng.choice(sorted(self._cluster.nodes)))
         uid = IndexUid(self._rng.choice(INDEXES))
@@ -124,6 +133,13 @@ class Operator:
         return CreateIndex(
             uid, primary_key="id", shards=shards, replication=replication, groups=self._rng.choice(GROUPS)
         )
+
+    def _fitting_index(self, uid: IndexUid) -> CreateIndex:
+        """Return one that the active nodes can hold, where there are any."""
+        wanted, group = self._new_index(uid), self._rng.choice(GROUPS[0])
+        nodes = self._cluster.view().topology.nodes.values()
+        zones = {node.zone for node in nodes if node.group == group and node.state is NodeState.ACTIVE}
+        return replace(wanted, groups=(group,), replication=max(1, min(wanted.replication, len(zones))))
 
 
 def _state(known: object) -> str:

@@ -85,6 +85,12 @@ FAULTS_MIN = 4
 CHANGES_MIN = 1
 """Granted changes of the cluster, of every single seed."""
 
+DOCUMENTS_MIN = 100
+"""Of every single seed."""
+
+SEARCHES_MIN = 10
+"""Judged, of every single seed."""
+
 
 def run_simulation(first: int, count: int, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the simulation as people do."""
@@ -101,6 +107,8 @@ def require_seeds_hold(seeds: range, directory: Path, *, jobs: int = 1, mix: str
     assert covered["seeds"] == len(seeds)
     assert covered["faults_min"] >= FAULTS_MIN
     assert covered["changes_min"] >= CHANGES_MIN
+    assert covered["documents_min"] >= DOCUMENTS_MIN
+    assert covered["searches_min"] >= SEARCHES_MIN
     return covered
 
 

@@ -98,7 +98,12 @@ class SimulatedNode(FakeNode):
 
     async def _arrive(self, arrive: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         with suppress(NodeError):
-            await arrive()
+            try:
+                await arrive()
+            except NodeTimeoutError:
+                # There is nobody any more to whom its answer could be lost.
+                if self.is_down or self.is_frozen:
+                    raise
             self.delayed += 1
             self.well_since_s = asyncio.get_running_loop().time()
 

@@ -95,6 +95,19 @@ async def test_copy_leaves_after_one_that_was_whole_and_begun_anew_since_and_is_
         Copies(cluster).look()
 
 
+async def test_copy_that_is_to_be_dropped_anew_has_left_before() -> None:
+    """What the others are when a disk has changed under a copy that had left says nothing of how it left."""
+    async with _cluster() as cluster:
+        copies = Copies(cluster)
+        _publish(cluster, NEW)
+        _leave(cluster)
+        copies.look()
+        _write(cluster, replace(NEW, attempt=Attempt(8)))
+        _write(cluster, replace(OLD, state=ReplicaState.LEAVING, attempt=Attempt(9)))
+
+        copies.look()
+
+
 @pytest.mark.parametrize("anew", [False, True])
 async def test_copy_leaves_before_another_is_whole_and_is_found(*, anew: bool) -> None:
     """Neither one away, nor one that never stood at the end, nor one that is whole later will do."""

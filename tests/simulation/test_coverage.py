@@ -5,17 +5,26 @@ from collections import Counter
 from tests.simulation.coverage import build_table, find_uncovered, sum_up
 from tests.simulation.run import Result
 
-ONE = Result(1, Counter({"node killed": 5, "log away": 1}), Counter({"drain_node of active: accepted": 2}), searches=7)
-TWO = Result(2, Counter({"node killed": 3}), Counter({"drain_node of active: refused": 1}), searches=1)
+ONE = Result(
+    1,
+    Counter({"node killed": 5, "log away": 1}),
+    Counter({"drain_node of active: accepted": 2}),
+    searches=7,
+    documents=5,
+)
+TWO = Result(
+    2, Counter({"node killed": 3}), Counter({"drain_node of active: refused": 1}), searches=1, incomplete=2, documents=9
+)
 
 
 def test_sum_up_knows_the_poorest_seed() -> None:
     """Counts are added; of faults and granted changes the fewest of one seed are kept."""
     total = sum_up([ONE, TWO])
 
-    assert (total.seeds, total.searches) == (2, 8)
+    assert (total.seeds, total.searches, total.incomplete) == (2, 8, 2)
     assert total.faults == {"node killed": 8, "log away": 1}
     assert (total.faults_min, total.changes_min) == (3, 0)
+    assert (total.documents_min, total.searches_min) == (5, 3)
 
 
 def test_table_has_a_line_for_every_request_in_a_state() -> None:
