@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.batching import Flush, PostLimits, begin_slice, decide_flush, take_slices
-from agents.drops import Attempts, find_late, may_be_read, plan_drop
+from agents.drops import PATIENCE_S, Attempts, find_late, may_be_read, plan_drop
 from agents.operations import Operation
 from agents.ports import NodeWriter
 from agents.quarantine import Suspect, Verdict, condemned, judge, narrow
@@ -123,6 +123,8 @@ class Feeder:
         self._refusals: Refusals[Assignment] = Refusals()
         self._poster = Poster(node, writer, worker=settings.worker, refusals=self._refusals, noted=self._note)
         self._since: dict[Incarnation, float] = {}
+        self._late_since: dict[Incarnation, float] = {}
+        self._patience_s = settings.search_deadline_s + PATIENCE_S
         self._failures = 0
         self._quiet_until = 0.0
 
@@ -272,13 +274,13 @@ class Feeder:
             return SETTINGS_S
         accepted = self.accepted(incarnation)
         late = find_late({a.feed.shard: a.replica.attempt for a in group}, accepted)
-        fence_s: float | None = None
+        drop_s: float | None = None
         if late:
-            drop = plan_drop(incarnation, late, self._placements(incarnation), accepted, now_ms=self._now_ms())
-            fence_s = await self._fence.wait_s(max(drop.attempts.values())) if may_be_read(drop, accepted) else 0.0
-            if fence_s <= 0:
-                await self._poster.drop(index.uid, drop)
+            drop_s = await self._drop(index, late, accepted)
+            if drop_s == 0:
                 return 0
+        else:
+            self._late_since.pop(incarnation, None)
         # The other shards go on meanwhile: a search may take seconds.
         placed = {
             a.feed.shard: a
@@ -288,7 +290,21 @@ class Feeder:
             and not self._is_stale(a.feed, at)
         }
         wait_s = await self._step_placed(incarnation, placed, accepted)
-        return min((each for each in (fence_s, wait_s) if each is not None), default=None)
+        return min((each for each in (drop_s, wait_s) if each is not None), default=None)
+
+    async def _drop(self, index: IndexRecord, late: Attempts, accepted: IndexCursors) -> float:
+        """Let shards begin anew; return how long to wait before that is tried again, 0 where it is done."""
+        incarnation = index.incarnation
+        left_s = self._late_since.setdefault(incarnation, self._now()) + self._patience_s - self._now()
+        placed = self._placements(incarnation)
+        drop = plan_drop(incarnation, late, placed, accepted, now_ms=self._now_ms(), waits=left_s > 0)
+        if drop is None:
+            return left_s
+        fence_s = await self._fence.wait_s(max(drop.attempts.values())) if may_be_read(drop, accepted) else 0.0
+        if fence_s > 0:
+            return fence_s
+        await self._poster.drop(index.uid, drop)
+        return 0
 
     async def _step_placed(
         self, incarnation: Incarnation, placed: Mapping[ShardId, Assignment], accepted: IndexCursors

@@ -97,6 +97,7 @@ class _Need:
 
     part: Part
     tried: frozenset[NodeId]
+    begun_s: float
     late_at_s: float
     why: str
     took_s: float | None = None
@@ -264,22 +265,22 @@ class _Scatter:
 
     def _start(self, part: Part, tried: frozenset[NodeId], why: str) -> _Need:
         gatherer, begun_s = self.gatherer, self.loop.time()
-        need = _Need(part, tried | {part.node}, begun_s + gatherer.late_after_s(part.node), why)
+        need = _Need(part, tried | {part.node}, begun_s, begun_s + gatherer.late_after_s(part.node), why)
         if why == ROUTED:
             gatherer.budget.earn()
         self.asked.append(need)
-        task = self.loop.create_task(self._ask(need, begun_s))
+        task = self.loop.create_task(self._ask(need))
         self.tasks[task] = need
         task.add_done_callback(self._hear)
         return need
 
-    async def _ask(self, need: _Need, begun_s: float) -> Any:
+    async def _ask(self, need: _Need) -> Any:
         """Return the answer, or the error."""
         node = need.part.node
         record = self.nodes.get(node)
         if record is None:
             return NodeUnreachableError(node, "search", "it has left the cluster")
-        left_s = max(0.001, self.deadline_s - begun_s)
+        left_s = max(0.001, self.deadline_s - need.begun_s)
         if has_others(self.spare or self.readable, need.part.shards, need.tried):
             left_s *= FIRST_TRY
         outcome: Any
@@ -287,7 +288,7 @@ class _Scatter:
             outcome = await self.gatherer.asker.ask(record, self.build(need.part), timeout_s=left_s)
         except NodeError as error:
             outcome = error
-        need.took_s = self.loop.time() - begun_s
+        need.took_s = self.loop.time() - need.begun_s
         if not isinstance(outcome, NodeError):
             self.gatherer.note_latency(node, need.took_s)
         return outcome
@@ -353,11 +354,21 @@ class _Scatter:
                 self.gatherer.health.note_late(need.part.node)
             # A shard that nobody else has must not keep the others of its part from being answered elsewhere.
             if not has_some_others(self.readable, need.part.shards, need.tried):
-                need.late_at_s = math.inf
+                self._ask_spare_late(need, now_s)
             elif self.gatherer.health.is_silent(need.part.node) or self.gatherer.budget.spend():
                 self._ask_instead(need)
             else:
                 need.late_at_s = now_s + LOOK_AGAIN_S
+
+    def _ask_spare_late(self, need: _Need, now_s: float) -> None:
+        """Ask nodes that are away about what nobody else has, once a first try would have ended: one may be back."""
+        try_until_s = need.begun_s + FIRST_TRY * (self.deadline_s - need.begun_s)
+        if not self.spare or not has_some_others(self.spare, need.part.shards, need.tried):
+            need.late_at_s = math.inf
+        elif now_s < try_until_s:
+            need.late_at_s = try_until_s
+        else:
+            self._ask_instead(need)
 
     def _drop(self, needs: Iterable[_Need]) -> None:
         """Cancel questions whose answers are not needed any more."""

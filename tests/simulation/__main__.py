@@ -16,6 +16,10 @@ from tests.simulation.run import STEPS, Result
 from tests.simulation.seeds import Failure, run_seeds, settle_hashes
 
 
+SAY_S = 30.0
+"""How often a long run says how far it is."""
+
+
 def say(line: str) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{line}\n")
@@ -50,7 +54,11 @@ def main() -> int:
             mix=mix,
             mutant=arguments.mutant,
         )
+        said_s = began_s
         for outcome in outcomes:
+            if time.monotonic() > said_s + SAY_S:
+                said_s = time.monotonic()
+                sys.stderr.write(f"{len(results) + failed} of {len(seeds)} seeds, {failed} failed\n")
             if isinstance(outcome, Failure):
                 failed += 1
                 say(

@@ -226,6 +226,18 @@ async def test_gather_leaves_time_to_ask_who_is_away() -> None:
     assert _shards(gathered) == [0]
 
 
+async def test_gather_asks_who_is_away_for_what_it_may_have_beside_what_nobody_else_has() -> None:
+    """A shard whose only copy does not answer keeps the other shards of its part from nobody who may be back."""
+    asker = FakeAsker({"a": lambda _: asyncio.Event(), "b": _answer})
+    gatherer = Gatherer(asker, _health(), lambda _node, _seconds: None)
+    route = Route((Part(A, (ShardId(0), ShardId(1))),), spare=((A,), (A, B)))
+
+    gathered = await gatherer.gather(route, ((A,), (A,)), nodes=NODES, build=lambda _: SEARCH, timeout_s=0.5)
+
+    assert _shards(gathered) == [1]
+    assert gathered.missing == (0,)
+
+
 async def test_gather_full_node_is_not_held_against_it() -> None:
     """That too many of our own requests are under way at a node says nothing about the node."""
     health = _health()
