@@ -15,7 +15,6 @@ from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import STEPS, Result
 from tests.simulation.seeds import Failure, run_seeds, settle_hashes
 
-
 SAY_S = 30.0
 """How often a long run says how far it is."""
 
