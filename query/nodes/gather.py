@@ -353,22 +353,21 @@ class _Scatter:
                 need.late = True
                 self.gatherer.health.note_late(need.part.node)
             # A shard that nobody else has must not keep the others of its part from being answered elsewhere.
-            if not has_some_others(self.readable, need.part.shards, need.tried):
-                self._ask_spare_late(need, now_s)
+            has_readable = has_some_others(self.readable, need.part.shards, need.tried)
+            has_spare = bool(self.spare) and has_some_others(self.spare, need.part.shards, need.tried)
+            first_try_until_s = need.begun_s + FIRST_TRY * (self.deadline_s - need.begun_s)
+            if not has_readable and not has_spare:
+                need.late_at_s = math.inf
+            elif now_s >= first_try_until_s:
+                # A question that others can answer whole has failed by now; this one goes on for what they cannot.
+                self._ask_instead(need)
+            elif not has_readable:
+                # Who is away may be back.
+                need.late_at_s = first_try_until_s
             elif self.gatherer.health.is_silent(need.part.node) or self.gatherer.budget.spend():
                 self._ask_instead(need)
             else:
-                need.late_at_s = now_s + LOOK_AGAIN_S
-
-    def _ask_spare_late(self, need: _Need, now_s: float) -> None:
-        """Ask nodes that are away about what nobody else has, once a first try would have ended: one may be back."""
-        try_until_s = need.begun_s + FIRST_TRY * (self.deadline_s - need.begun_s)
-        if not self.spare or not has_some_others(self.spare, need.part.shards, need.tried):
-            need.late_at_s = math.inf
-        elif now_s < try_until_s:
-            need.late_at_s = try_until_s
-        else:
-            self._ask_instead(need)
+                need.late_at_s = min(now_s + LOOK_AGAIN_S, first_try_until_s)
 
     def _drop(self, needs: Iterable[_Need]) -> None:
         """Cancel questions whose answers are not needed any more."""

@@ -238,6 +238,20 @@ async def test_gather_asks_who_is_away_for_what_it_may_have_beside_what_nobody_e
     assert gathered.missing == (0,)
 
 
+async def test_gather_asks_others_beside_what_nobody_else_has_also_without_a_budget() -> None:
+    """Whoever has not answered when a first try would have ended is not hedged but given up for what others have."""
+    asker = FakeAsker({"a": lambda _: asyncio.Event(), "b": _answer})
+    gatherer = Gatherer(asker, _health(), lambda _node, _seconds: None)
+    while gatherer.budget.spend():
+        pass
+    route = Route((Part(A, (ShardId(0), ShardId(1))),))
+
+    gathered = await gatherer.gather(route, ((A,), (A, B)), nodes=NODES, build=lambda _: SEARCH, timeout_s=0.5)
+
+    assert _shards(gathered) == [1]
+    assert gathered.missing == (0,)
+
+
 async def test_gather_full_node_is_not_held_against_it() -> None:
     """That too many of our own requests are under way at a node says nothing about the node."""
     health = _health()
