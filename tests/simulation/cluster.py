@@ -176,7 +176,7 @@ class SimulatedCluster:
         now_s = asyncio.get_running_loop().time()
         asleep = any(worker.member.is_asleep for worker in self.workers.values())
         frozen = any(node.is_frozen or now_s - node.well_since_s < LATE_S for node in self.nodes.values())
-        return asleep or frozen or now_s - max(self.group.rebalanced_s, self._unmanned_s) < LATE_S
+        return asleep or frozen or now_s - max(self.group.unsettled_s, self._unmanned_s) < LATE_S
 
     def look_for_workers(self) -> None:
         """Take in whether anybody can notice and publish what becomes of the nodes."""

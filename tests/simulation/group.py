@@ -25,12 +25,16 @@ RECORDS_MAX = 40
 
 
 class Group:
-    """The group's coordinator."""
+    """The group's coordinator.
+
+    Attributes:
+        unsettled_s: when partitions last changed hands, or somebody woke who will get some.
+    """
 
     def __init__(self, log: FakeLog, rng: random.Random) -> None:
         self.log = log
         self.rng = rng
-        self.rebalanced_s = 0.0
+        self.unsettled_s = 0.0
         self._members: dict[str, GroupMember] = {}
         self._changed = asyncio.Event()
 
@@ -55,7 +59,7 @@ class Group:
             await asyncio.sleep(REBALANCE_S)
             self._changed.clear()
             await self._rebalance()
-            self.rebalanced_s = asyncio.get_running_loop().time()
+            self.unsettled_s = asyncio.get_running_loop().time()
 
     async def _rebalance(self) -> None:
         awake = sorted((m for m in self._members.values() if not m.is_asleep), key=lambda member: member.name)
@@ -126,6 +130,7 @@ class GroupMember:
     def wake(self) -> None:
         """Notice, and join again."""
         self.is_asleep = False
+        self._group.unsettled_s = asyncio.get_running_loop().time()
         self._group.change()
 
     async def add(self, topic: str, handler: BatchHandler) -> None:
