@@ -10,6 +10,7 @@ from schemas.ids import Attempt, Incarnation, NodeId, Partition, ShardId
 from schemas.progress import parse_progress
 from streams.log import TopicPartition
 from streams.topics import CLUSTER, PROGRESS
+from streams.topology import Topology
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.truth import BrokenInvariantError
 
@@ -63,17 +64,20 @@ class Copies:
         self._note_published()
         self._require_kept()
 
-    def must_show(self, replica: ReplicaRecord) -> int:
+    def must_show(self, replica: ReplicaRecord, topology: Topology) -> int:
         """Return the position before which a copy must have everything to be read; 0 where it is the best there is.
 
         That is what the log held when it was begun, as long as another copy has it.
+
+        Args:
+            replica: the copy.
+            topology: what whoever reads it knows of the others: one may have been begun anew since the last look.
         """
         now_s = asyncio.get_running_loop().time()
-        place = (replica.incarnation, replica.shard)
         others = [
-            since_s
-            for other, since_s in self.whole_since_s.items()
-            if (other.incarnation, other.shard) == place and other.node != replica.node
+            self.whole_since_s[other]
+            for other in topology.replicas_of(replica.uid, replica.shard)
+            if other in self.whole_since_s and other.node != replica.node
         ]
         is_best = not others or min(others) > now_s - LATE_S
         return 0 if is_best else self._placed.get(replica, 0)

@@ -167,7 +167,7 @@ class Searcher:
             seen = [found for replica in copies if (found := search.progress.of(replica)) is not None]
             if not seen:
                 raise BrokenInvariantError("begun", f"{what} is read, not having begun")
-            cursor = max(int(seen[0].cursor), self._copies.must_show(copies[0]))
+            cursor = max(int(seen[0].cursor), self._copies.must_show(copies[0], search.topology))
             try:
                 held = node.held(uid, shard)
                 self._truth.require_as_new(held, index.incarnation, shard, cursor=cursor, what=what)
