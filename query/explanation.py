@@ -128,7 +128,7 @@ def _inexact(case: SearchCase, merged: MergedAnswer, missing: Sequence[ShardId])
     found = [f"facet {name}" for name in merged.inexact_facets]
     if missing:
         found.append("shards are missing")
-    if merged.short or merged.orphaned:
+    if (merged.short and distinct_attribute(search, case.rules) is not None) or merged.orphaned:
         found.append("hits: distinct over lists of values")
     if merged.inexact_total:
         found.append("total: distinct counts values that several nodes have more than once")

@@ -22,26 +22,26 @@ DEVIATIONS = 3
 """Standard deviations above the mean of the binomial distribution: exceeded about once in a thousand searches."""
 
 
-def likely_length(search: SearchRequest, rules: IndexRules, parts: Sequence[Part], *, shards: int) -> int:
+def likely_length(search: SearchRequest, rules: IndexRules, parts: Sequence[Part]) -> int:
     """Return how many hits to ask each node for; ``head_length`` where fewer would not do.
 
     Args:
         search: the user's search.
         rules: the user's settings.
         parts: whom it is to be put to; the one with the most shards counts.
-        shards: how many the index has.
     """
     whole = head_length(search, rules)
     if not parts or not _spreads(search, rules):
         return whole
-    share = max([len(part.shards) for part in parts]) / shards
+    sizes = [len(part.shards) for part in parts]
+    share = max(sizes) / sum(sizes)
     return min(whole, ceil(whole * share + DEVIATIONS * sqrt(whole * share * (1 - share))) + 1)
 
 
 def _spreads(search: SearchRequest, rules: IndexRules) -> bool:
     """Return whether hits rank by what is in them, and nothing but the window depends on how many are asked for.
 
-    Hits that all tie stand as each node came by them; ``distinct`` drops some, thresholds and ``distinct`` count what
+    Hits that tie stand as each node came by them; ``distinct`` drops some, thresholds and ``distinct`` count what
     was looked at, and whoever compares vectors finds the better ones the more it looks for.
     """
     ranks = bool(search.q) or bool(search.sort) or any(":" in rule for rule in rules.ranking_rules)

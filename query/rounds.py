@@ -145,7 +145,7 @@ def decide_round(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round
 def _decide_hits(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round]) -> Ask | MergedAnswer:
     """Return what to ask next, or the answer as far as its facets are known without counting again."""
     if not rounds:
-        length = likely_length(case.search, case.rules, route, shards=case.shards)
+        length = likely_length(case.search, case.rules, route)
         deep = is_deep(case.search, case.rules, parts=len(route), length=length)
         asked = length if length < head_length(case.search, case.rules) else None
         return Ask(Purpose.KEYS if deep else Purpose.HEADS, length=asked)
@@ -230,6 +230,9 @@ def _page(case: SearchCase, *, keys: Round, windows: Round) -> MergedAnswer | No
 
 def _after_heads(case: SearchCase, rounds: Sequence[Round]) -> Ask | MergedAnswer:
     merged = _merge_heads(case, rounds)
+    if _has_lost(rounds[-1]):
+        # Nobody has answered for some: asked again, nobody would. The answer says that it lacks them.
+        return merged
     hits_max, shortest = case.rules.hits_max, head_length(case.search, case.rules)
     if merged.orphaned and case.search.distinct is not None and case.rules.distinct is None:
         # Only a search's own ``distinct`` can be left away; the setting is in the nodes.
@@ -237,14 +240,22 @@ def _after_heads(case: SearchCase, rounds: Sequence[Round]) -> Ask | MergedAnswe
     length = rounds[-1].ask.length or shortest
     tries = sum(each.ask.purpose is Purpose.LONGER for each in rounds)
     parts = [part for part, _ in _newest(rounds)]
-    # The second time whoever can end too early: there is no third.
+    # The second time whoever can end too early; there is no third, unless other nodes have answered than were asked.
     ended = merged.short if not tries else range(len(parts)) if merged.short else ()
-    if early := [parts[number] for number in ended if _length(parts[number], rounds, shortest) < shortest]:
+    if tries < LONGER_MAX and (
+        early := [parts[number] for number in ended if _length(parts[number], rounds, shortest) < shortest]
+    ):
         return Ask(Purpose.LONGER, tuple(early), length=shortest)
     if not merged.short or length >= hits_max or tries >= LONGER_MAX:
         return merged
     longer = hits_max if tries == LONGER_MAX - 1 else min(length * LONGER_FACTOR, hits_max)
     return Ask(Purpose.LONGER, tuple(parts[number] for number in merged.short), length=longer)
+
+
+def _has_lost(last: Round) -> bool:
+    """Return whether some of what a round asked of named parts was not answered, by them or by others."""
+    answered = {shard for part, _ in last.answers for shard in part.shards}
+    return any(not answered.issuperset(part.shards) for part in last.ask.parts or ())
 
 
 def _merge_heads(case: SearchCase, rounds: Sequence[Round]) -> MergedAnswer:

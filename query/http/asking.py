@@ -19,7 +19,7 @@ from query.http.service import EMPTY, Build, Service
 from query.nodes.gather import Gathered
 from query.ports import NodeQuestion
 from query.rounds import Ask, Purpose, Round
-from query.routing import Part, Readable, Route
+from query.routing import Part, Readable
 from query.rules import IndexRules
 from query.strip import strip_message
 from schemas.errors import InvalidSearchError, NodeBusyError, NodeRejectedError, NoReplicaError
@@ -144,7 +144,8 @@ async def _ask_rounds(
     rounds: list[Round] = []
     traces: list[RoundTrace] = []
     while isinstance(step := reading.decide(route.parts, rounds), Ask):
-        asked = route if step.parts is None else Route(step.parts)
+        # Also later rounds may ask who is away, where everybody else has failed.
+        asked = route if step.parts is None else replace(route, parts=step.parts, missing=())
         asked_s = loop.time()
         if asked.parts or asked.missing:
             build = _builder(reading, step)

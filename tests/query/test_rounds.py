@@ -81,6 +81,28 @@ def test_page_is_that_of_one_list_however_hits_are_spread(sources: list[int], of
     event(f"{len(asked)} rounds")
 
 
+@given(
+    st.lists(st.integers(0, 2), max_size=60),
+    st.sampled_from([SearchRequest(q="a"), SearchRequest(q="a", distinct="kind"), SearchRequest(q="a", offset=900)]),
+    st.lists(st.sets(st.sampled_from(ROUTE)), max_size=ROUNDS_MAX + 1),
+)
+def test_search_ends_whoever_stops_answering(
+    sources: list[int], search: SearchRequest, silent: list[set[Part]]
+) -> None:
+    """In any round any node may not answer, and nobody else for it: no round is asked for ever."""
+    case = SearchCase(search, RULES, len(ROUTE))
+    hits = [_hit(number, [number % 7]) for number in range(len(sources))]
+    lists = {part: [hits[at] for at, source in enumerate(sources) if source == own] for own, part in enumerate(ROUTE)}
+    rounds: list[Round] = []
+
+    while isinstance(step := decide_round(case, ROUTE, rounds), Ask):
+        gone = silent[len(rounds)] if len(rounds) < len(silent) else set(ROUTE)
+        parts = [part for part in step.parts or ROUTE if part not in gone]
+        answers = tuple((part, _answer(lists[part], body_of(case, step, part))) for part in parts)
+        rounds.append(Round(step, answers))
+        assert len(rounds) <= ROUNDS_MAX
+
+
 def test_node_with_more_of_the_page_than_likely_is_asked_again_alone() -> None:
     """All of the best hits on one node: one of three has about 7 of 20, and is asked for 14."""
     lists = {part: [_hit(number) for number in range(at * 100, at * 100 + 30)] for at, part in enumerate(ROUTE)}
