@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from bench.oracle import DIRECTORY_DEFAULT, load_pair, measure
@@ -82,10 +82,12 @@ def test_page_is_that_of_one_list_however_hits_are_spread(sources: list[int], of
 
 
 @given(
-    st.lists(st.integers(0, 2), max_size=60),
+    st.lists(st.integers(0, 2), max_size=60) | st.sampled_from([[0] * 60, [0] * 1000, [0, 1] * 30]),
     st.sampled_from([SearchRequest(q="a"), SearchRequest(q="a", distinct="kind"), SearchRequest(q="a", offset=900)]),
     st.lists(st.sets(st.sampled_from(ROUTE)), max_size=ROUNDS_MAX + 1),
 )
+@example([0] * 60, SearchRequest(q="a"), [set()])
+@example([0] * 1000, SearchRequest(q="a", offset=900), [set(), set()])
 def test_search_ends_whoever_stops_answering(
     sources: list[int], search: SearchRequest, silent: list[set[Part]]
 ) -> None:
