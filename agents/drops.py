@@ -4,10 +4,10 @@ Deleting by the marker's filter costs a node about as much as loading what is de
 nearly nothing. So where every placement of the index on the node begins anew, as in the usual rebuild, the index is
 emptied: by the worker that feeds the placement which was made first, and by no other. Were it whoever comes first, a
 second one, whose view of the node is some moments old, would empty what the first has filled since. The others wait;
-for too long, and they drop their own shards alone, which harms nobody.
+for too long, and they drop their own shards alone. So whoever empties the index looks at the node once more before.
 
-What always holds: no documents of a shard go whose placement has begun, by whoever's view. Who calls it: the writer of
-a node. It must not know: HTTP, or who may still read the copies.
+What always holds: no documents of a shard go whose placement has begun, as far as whoever sends the drop can see. Who
+calls it: the writer of a node. It must not know: HTTP, or who may still read the copies.
 """
 
 from collections.abc import Mapping

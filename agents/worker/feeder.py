@@ -123,7 +123,7 @@ class Feeder:
         self._refusals: Refusals[Assignment] = Refusals()
         self._poster = Poster(node, writer, worker=settings.worker, refusals=self._refusals, noted=self._note)
         self._since: dict[Incarnation, float] = {}
-        self._late_since: dict[Incarnation, float] = {}
+        self._waits_since: dict[Incarnation, float] = {}
         self._patience_s = settings.search_deadline_s + PATIENCE_S
         self._failures = 0
         self._quiet_until = 0.0
@@ -257,10 +257,8 @@ class Feeder:
         """Send at most one post of each index; return how long to wait, 0 for not at all, None until woken."""
         if not self.tail.is_whole:
             return None
-        groups: dict[Incarnation, list[Assignment]] = {}
-        for assignment in self._assignments():
-            if assignment.is_applied:
-                groups.setdefault(assignment.feed.incarnation, []).append(assignment)
+        groups = self._applied()
+        self._waits_since = {each: since_s for each, since_s in self._waits_since.items() if each in groups}
         self._replay.keep(frozenset(a.feed.partition for group in groups.values() for a in group))
         self._pacer.look(self.tail)
         # The index whose copies were made last comes last, so that each has its turn.
@@ -268,19 +266,22 @@ class Feeder:
         waits = [await self._step_index(incarnation, group) for incarnation, group in turns]
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
+    def _applied(self) -> Mapping[Incarnation, Sequence[Assignment]]:
+        """Return the assignments whose index goes on, by index."""
+        groups: dict[Incarnation, list[Assignment]] = {}
+        for assignment in self._assignments():
+            if assignment.is_applied:
+                groups.setdefault(assignment.feed.incarnation, []).append(assignment)
+        return groups
+
     async def _step_index(self, incarnation: Incarnation, group: Sequence[Assignment]) -> float | None:
         index = group[0].index
         if not await self._has_settings(index):
             return SETTINGS_S
         accepted = self.accepted(incarnation)
-        late = find_late({a.feed.shard: a.replica.attempt for a in group}, accepted)
-        drop_s: float | None = None
-        if late:
-            drop_s = await self._drop(index, late, accepted)
-            if drop_s == 0:
-                return 0
-        else:
-            self._late_since.pop(incarnation, None)
+        drop_s = await self._drop(index, group, accepted)
+        if drop_s == 0:
+            return 0
         # The other shards go on meanwhile: a search may take seconds.
         placed = {
             a.feed.shard: a
@@ -292,17 +293,28 @@ class Feeder:
         wait_s = await self._step_placed(incarnation, placed, accepted)
         return min((each for each in (drop_s, wait_s) if each is not None), default=None)
 
-    async def _drop(self, index: IndexRecord, late: Attempts, accepted: IndexCursors) -> float:
-        """Let shards begin anew; return how long to wait before that is tried again, 0 where it is done."""
+    async def _drop(self, index: IndexRecord, group: Sequence[Assignment], accepted: IndexCursors) -> float | None:
+        """Let shards begin anew; return how long to wait before the next look, 0 for not at all, None if none are."""
         incarnation = index.incarnation
-        left_s = self._late_since.setdefault(incarnation, self._now()) + self._patience_s - self._now()
+        late = _late(group, accepted)
+        if not late:
+            self._waits_since.pop(incarnation, None)
+            return None
+        left_s = self._waits_since.get(incarnation, self._now()) + self._patience_s - self._now()
         placed = self._placements(incarnation)
         drop = plan_drop(incarnation, late, placed, accepted, now_ms=self._now_ms(), waits=left_s > 0)
         if drop is None:
+            self._waits_since.setdefault(incarnation, self._now())
             return left_s
         fence_s = await self._fence.wait_s(max(drop.attempts.values())) if may_be_read(drop, accepted) else 0.0
         if fence_s > 0:
             return fence_s
+        if drop.is_whole:
+            # Others may have given up waiting while this worker's view of the node was old.
+            await self._tail.read_again()
+            late = _late(self._applied().get(incarnation, ()), self.accepted(incarnation))
+            if find_late(drop.attempts, self.accepted(incarnation)) != drop.attempts or not late:
+                return 0
         await self._poster.drop(index.uid, drop)
         return 0
 
@@ -413,3 +425,8 @@ class Feeder:
     def _note(self, uid: int, metadata: str) -> None:
         self._tail.note_posted(uid, metadata)
         self._advanced()
+
+
+def _late(group: Sequence[Assignment], accepted: IndexCursors) -> Attempts:
+    """Return the shards that are to begin anew."""
+    return find_late({a.feed.shard: a.replica.attempt for a in group}, accepted)

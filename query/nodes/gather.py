@@ -97,8 +97,9 @@ class _Need:
 
     part: Part
     tried: frozenset[NodeId]
-    begun_s: float
     late_at_s: float
+    first_try_until_s: float
+    look_at_s: float
     why: str
     took_s: float | None = None
     answer: Any = None
@@ -223,7 +224,7 @@ class _Scatter:
         """Return what has come once every part is answered, nobody is left to be asked, or time is over."""
         self.wanted = [self._start(part, frozenset(), ROUTED) for part in route.parts]
         while self.tasks and not self._is_settled():
-            late_s = [need.late_at_s for need in self.tasks.values() if need.instead is None]
+            late_s = [need.look_at_s for need in self.tasks.values() if need.instead is None]
             if not await self._wait(min([self.deadline_s, *late_s])):
                 break
         answers: list[PartAnswer] = []
@@ -265,22 +266,25 @@ class _Scatter:
 
     def _start(self, part: Part, tried: frozenset[NodeId], why: str) -> _Need:
         gatherer, begun_s = self.gatherer, self.loop.time()
-        need = _Need(part, tried | {part.node}, begun_s, begun_s + gatherer.late_after_s(part.node), why)
+        late_at_s = begun_s + gatherer.late_after_s(part.node)
+        first_try_until_s = begun_s + FIRST_TRY * (self.deadline_s - begun_s)
+        look_at_s = min(late_at_s, first_try_until_s)
+        need = _Need(part, tried | {part.node}, late_at_s, first_try_until_s, look_at_s, why)
         if why == ROUTED:
             gatherer.budget.earn()
         self.asked.append(need)
-        task = self.loop.create_task(self._ask(need))
+        task = self.loop.create_task(self._ask(need, begun_s))
         self.tasks[task] = need
         task.add_done_callback(self._hear)
         return need
 
-    async def _ask(self, need: _Need) -> Any:
+    async def _ask(self, need: _Need, begun_s: float) -> Any:
         """Return the answer, or the error."""
         node = need.part.node
         record = self.nodes.get(node)
         if record is None:
             return NodeUnreachableError(node, "search", "it has left the cluster")
-        left_s = max(0.001, self.deadline_s - need.begun_s)
+        left_s = max(0.001, self.deadline_s - begun_s)
         if has_others(self.spare or self.readable, need.part.shards, need.tried):
             left_s *= FIRST_TRY
         outcome: Any
@@ -288,7 +292,7 @@ class _Scatter:
             outcome = await self.gatherer.asker.ask(record, self.build(need.part), timeout_s=left_s)
         except NodeError as error:
             outcome = error
-        need.took_s = self.loop.time() - need.begun_s
+        need.took_s = self.loop.time() - begun_s
         if not isinstance(outcome, NodeError):
             self.gatherer.note_latency(node, need.took_s)
         return outcome
@@ -345,29 +349,28 @@ class _Scatter:
     def _hedge_late(self, now_s: float) -> None:
         """Ask others about what is late, where there are others, and where the budget or the node's state allow it."""
         for need in list(self.tasks.values()):
-            if need.instead is not None or need.late_at_s > now_s:
+            if need.instead is not None or need.look_at_s > now_s:
                 continue
             if need.late:
                 self.gatherer.health.note_still_late(need.part.node)
-            else:
+            elif need.late_at_s <= now_s:
                 need.late = True
                 self.gatherer.health.note_late(need.part.node)
             # A shard that nobody else has must not keep the others of its part from being answered elsewhere.
             has_readable = has_some_others(self.readable, need.part.shards, need.tried)
             has_spare = bool(self.spare) and has_some_others(self.spare, need.part.shards, need.tried)
-            first_try_until_s = need.begun_s + FIRST_TRY * (self.deadline_s - need.begun_s)
             if not has_readable and not has_spare:
-                need.late_at_s = math.inf
-            elif now_s >= first_try_until_s:
+                need.look_at_s = math.inf if need.late else need.late_at_s
+            elif now_s >= need.first_try_until_s:
                 # A question that others can answer whole has failed by now; this one goes on for what they cannot.
                 self._ask_instead(need)
             elif not has_readable:
                 # Who is away may be back.
-                need.late_at_s = first_try_until_s
+                need.look_at_s = need.first_try_until_s
             elif self.gatherer.health.is_silent(need.part.node) or self.gatherer.budget.spend():
                 self._ask_instead(need)
             else:
-                need.late_at_s = min(now_s + LOOK_AGAIN_S, first_try_until_s)
+                need.look_at_s = min(now_s + LOOK_AGAIN_S, need.first_try_until_s)
 
     def _drop(self, needs: Iterable[_Need]) -> None:
         """Cancel questions whose answers are not needed any more."""

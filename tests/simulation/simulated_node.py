@@ -141,7 +141,7 @@ class Remote:
 
         async def ask(*args: object, **kwargs: object) -> object:
             await asyncio.sleep(self._rng.uniform(0, ANSWER_S))
-            if name == "post" and self._rng.random() < DELAYED:
+            if name in WRITES and self._rng.random() < DELAYED:
                 self._node.await_late(lambda: method(*args, **kwargs))
                 await asyncio.sleep(TIMEOUT_S)
                 raise NodeTimeoutError(self._node.id, name, "no answer")
