@@ -25,11 +25,14 @@ TIMEOUT_S = 2.0
 BATCH_S = 0.2
 """Most that a batch takes."""
 
+WRITES = frozenset(("post", "drop", "clear"))
+"""What a writer asks that changes documents."""
+
 DELAYED = 0.01
-"""Part of the posts whose sender has gone before they arrive, and has sent the same and more by then."""
+"""Part of the writes whose sender has gone before they arrive, and has sent the same and more by then."""
 
 DELAYED_S = 8.0
-"""Most that such a post is under way."""
+"""Most that such a write is under way."""
 
 SICK = 0.01
 """Part of the batches that fail for no fault of a document."""
