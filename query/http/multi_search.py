@@ -105,9 +105,10 @@ async def _federated(
     body["processingTimeMs"] = int(took_s * 1000)
     body["requestUid"] = new_uuid7()
     missing = {uid: read.missing for uid, read in zip(uids, reads, strict=True) if read.missing}
-    if missing:
-        shards = {uid: service.views.topology.index(IndexUid(uid)).shards for uid in missing}
-        covered = {uid: coverage(shards[uid], lost) for uid, lost in missing.items()}
+    behind = {uid: found for uid in uids if (found := service.behind(IndexUid(uid)))}
+    if lacking := missing.keys() | behind.keys():
+        shards = {uid: service.views.topology.index(IndexUid(uid)).shards for uid in lacking}
+        covered = {uid: coverage(shards[uid], missing.get(uid, ()), behind.get(uid, ())) for uid in sorted(lacking)}
         body["_miroir"] = {"coverage": covered, **body.get("_miroir", {})}
     service.metrics.observe_search("partial" if missing else "ok", took_s)
     return json_response(body, headers=_degraded({f"{uid}:{shard}" for uid in missing for shard in missing[uid]}))

@@ -172,13 +172,21 @@ def told(
 ) -> dict[str, Any]:
     """Return the answer with what it lacks, where it lacks something."""
     told: dict[str, Any] = {}
-    if missing:
-        told["coverage"] = coverage(service.views.topology.index(uid).shards, missing)
+    behind = service.behind(uid)
+    if missing or behind:
+        told["coverage"] = coverage(service.views.topology.index(uid).shards, missing, behind)
     if inexact:
         told["inexactFacets"] = list(inexact)
     return {**body, "_miroir": told} if told else body
 
 
-def coverage(shards: int, missing: tuple[ShardId, ...]) -> dict[str, Any]:
-    """Return what a partial answer says of its coverage."""
-    return {"shards": shards, "answered": shards - len(missing), "missing": list(missing)}
+def coverage(shards: int, missing: Sequence[ShardId], behind: Sequence[ShardId] = ()) -> dict[str, Any]:
+    """Return what an answer that lacks something says of its coverage.
+
+    Args:
+        shards: how many the index has.
+        missing: those that are not in the answer.
+        behind: those that are in it as copies have them that lack something: there were no better ones.
+    """
+    found = {"shards": shards, "answered": shards - len(missing), "missing": list(missing)}
+    return {**found, "behind": list(behind)} if behind else found

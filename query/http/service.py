@@ -23,7 +23,7 @@ from schemas.errors import InvalidInputError, InvalidRequestError
 from schemas.events import IndexRecord
 from schemas.ids import INDEX_UID_BYTES_MAX, IndexUid, NodeId, ShardId, parse_index_uid
 from streams.log import LogReader
-from streams.readable import ProgressView
+from streams.readable import ProgressView, read_beyond_bound
 from streams.topology import Topology
 
 NEWER_VIEW_S = 1.0
@@ -60,6 +60,7 @@ class _Remembered:
     readable: Readable
     alike: Readable
     spare: Readable
+    behind: tuple[ShardId, ...]
 
 
 @dataclass(slots=True)
@@ -102,8 +103,26 @@ class Service:
         if wanted is ANY:
             alike = self._alike(index, readable)
             spare = self._usable(index, {}, ANY) if self.health.away else ()
-            self._readable[index.uid] = _Remembered(views.searched, views.progress, version, readable, alike, spare)
+            behind = self._behind(index)
+            self._readable[index.uid] = _Remembered(
+                views.searched, views.progress, version, readable, alike, spare, behind
+            )
         return readable
+
+    def behind(self, uid: IndexUid) -> tuple[ShardId, ...]:
+        """Return the shards that are read from copies which lack something, as there are no better ones; in order."""
+        found = self._readable.get(uid)
+        return () if found is None else found.behind
+
+    def _behind(self, index: IndexRecord) -> tuple[ShardId, ...]:
+        if self.is_former(index):
+            return ()
+        topology, progress, lag_records_max = self.views.searched, self.views.progress, self.settings.lag_records_max
+        return tuple(
+            shard
+            for shard in map(ShardId, range(index.shards))
+            if read_beyond_bound(topology, progress, index, shard, lag_records_max=lag_records_max)
+        )
 
     def _usable(self, index: IndexRecord, away: Mapping[NodeId, Away], wanted: Wanted) -> Readable:
         # A former copy that lags will never catch up: only those that have come furthest will do.

@@ -167,6 +167,7 @@ def test_copies_that_lack_something_are_read_where_there_is_no_better_one() -> N
     assert beyond(at("n1", 500, away=True), at("n2", 100), at("n3", 90)) == ("n2", "n3")
     assert beyond(at("n1", 50, caught_up=False), at("n2", 40, caught_up=False)) == ("n1",)
     assert beyond(at("n1", 500), at("n2", 100), at("n3", 450)) == ()
+    assert beyond(replace(at("n1", 0, caught_up=False), end=Position(0))) == ()
 
 
 @given(any_cluster)
