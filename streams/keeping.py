@@ -3,7 +3,7 @@
 Placement knows no history: after a node has joined it also asks for moves between older nodes, only because the bound
 on the fullest one is tighter now. So a copy that exists stays in place of one that is wanted elsewhere, as long as its
 own node keeps within its bound and the other one is not left with much less than its share. On 256 shards, 8 nodes and
-a ninth that joins, 11.7 % of single copies move at worst, of 100 indexes; by placement alone 14.8 % would; 11.1 % is
+a ninth that joins, 12.1 % of single copies move at worst, of 100 indexes; by placement alone 14.8 % would; 11.1 % is
 the new node's whole share.
 
 What always holds: as many copies of a shard as were wanted, on different nodes; no node above its room; zones no worse,
