@@ -18,11 +18,14 @@ from schemas.requests import CreateIndex
 from streams.kafka.writer import KafkaLogWriter
 
 VISIBLE_S = 600.0
+SHARDS = 12
 
 
-async def load(stack: Stack, uid: IndexUid, documents: Iterable[FileDocument], *, replication: int) -> int:
+async def load(
+    stack: Stack, uid: IndexUid, documents: Iterable[FileDocument], *, replication: int, shards: int = SHARDS
+) -> int:
     """Create the index, produce the documents to Kafka, wait until all is visible; return how many."""
-    await create_index(stack, CreateIndex(uid, "id", replication=replication))
+    await create_index(stack, CreateIndex(uid, "id", shards=shards, replication=replication))
     async with ClusterView(stack.kafka) as view:
         await view.refresh()
         writer = KafkaLogWriter(stack.kafka)
@@ -32,6 +35,6 @@ async def load(stack: Stack, uid: IndexUid, documents: Iterable[FileDocument], *
     return produced.documents
 
 
-async def load_films(stack: Stack, uid: IndexUid, *, replication: int) -> int:
+async def load_films(stack: Stack, uid: IndexUid, *, replication: int, shards: int = SHARDS) -> int:
     """Load the films that come with the project."""
-    return await load(stack, uid, read_documents(FILMS), replication=replication)
+    return await load(stack, uid, read_documents(FILMS), replication=replication, shards=shards)
