@@ -1,8 +1,9 @@
 """What a run is made of: how often each thing happens in it, and what breaks when something breaks.
 
 The usual mix has some of everything, most of all writes: whatever a copy has missed is soon written anew. What a lost
-disk or a lost log has taken shows longer where these are frequent and most documents are written once; that is the
-other mix. What always holds: a seed of the usual mix does what it did before there was another.
+disk or a lost log has taken shows longer where these are frequent and most documents are written once; that is one
+other mix. In another copies move most of the time while nodes freeze, so that searches meet what is just being left.
+What always holds: a seed of the usual mix does what it did before there was another.
 """
 
 from collections.abc import Mapping
@@ -62,4 +63,22 @@ LOSSES = Mix(
     ids=400,
 )
 
-MIXES: Mapping[str, Mix] = {"usual": USUAL, "losses": LOSSES}
+MOVES = Mix(
+    weights={
+        "produce": 40,
+        "ask": 24,
+        "break node": 6,
+        "mend node": 12,
+        "break worker": 0.5,
+        "mend worker": 6,
+        "break log": 0.2,
+        "compact": 1,
+        "trim": 0,
+        "be absent": 0,
+    },
+    node_faults=("frozen", "frozen", "frozen", "killed", "answers lost"),
+    disks=("as it was",),
+    ids=400,
+)
+
+MIXES: Mapping[str, Mix] = {"usual": USUAL, "losses": LOSSES, "moves": MOVES}
