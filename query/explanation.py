@@ -1,7 +1,8 @@
 """How a search was carried out, as JSON: who was asked for what and why, how long it took, what is exact.
 
-What always holds: nothing of it changes an answer; it names nodes and shards, so it is for operators. Who calls it: the
-explain route and the log of slow searches. It must not know: HTTP, clocks.
+What always holds: nothing of it changes an answer; it names nodes and shards, so it is for operators; of nodes' errors,
+told in their own words, it shows no trace of the marker. Who calls it: the explain route and the log of slow searches.
+It must not know: HTTP, clocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from query.merge import MergedAnswer
 from query.rewrite import distinct_attribute
 from query.rounds import SearchCase
 from query.routing import Part, Readable
+from query.strip import strip_report
 from schemas.ids import NodeId, ShardId
 
 
@@ -88,7 +90,7 @@ def build_trace(index: str, trace: SearchTrace) -> dict[str, Any]:
             {"shard": shard, "readable": list(nodes), "asked": answered.get(ShardId(shard))}
             for shard, nodes in enumerate(trace.readable)
         ],
-        "away": dict(trace.away),
+        "away": {node: strip_report(reason) for node, reason in trace.away.items()},
         "rounds": [_round(each) for each in trace.rounds],
         "missing": list(trace.rounds[-1].missing if trace.rounds else ()),
     }
@@ -101,7 +103,7 @@ def _round(trace: RoundTrace) -> dict[str, Any]:
             "node": asked.part.node,
             "shards": list(asked.part.shards),
             "why": asked.why,
-            "outcome": asked.outcome,
+            "outcome": strip_report(asked.outcome),
             "tookMs": None if asked.took_s is None else _ms(asked.took_s),
             **(sizes.get(asked.part, {}) if asked.outcome == "answered" else {}),
         }

@@ -2,8 +2,8 @@
 
 Nodes show every attribute, the marker among them, and the merge asks for ids and score details of its own. What always
 holds: after stripping, a hit shows the attributes asked for as far as they are displayed, and nothing in hits, facets
-or messages shows the marker. Who calls it: the merge of answers, pass-through, and the routes that return documents or
-errors of nodes.
+or messages shows the marker. Who calls it: the merge of answers, pass-through, the routes that return documents or
+errors of nodes, and the explanation.
 """
 
 import re
@@ -29,11 +29,15 @@ ANSWER_FIELDS = frozenset(
 )
 """What a node adds to a document in an answer."""
 
-_OWN_CONDITION = re.compile(rf' AND \("?{MARKER_FIELD}"? IN \[[^\]]*\]\)')
-"""The shards' filter where a node prints the whole filter again."""
+_CONDITION = rf'"?{MARKER_FIELD}"? IN \[[^\]]*\]'
+_OWN_CONDITION = re.compile(rf" AND \({_CONDITION}\)|{_CONDITION}")
+"""The shards' filter where a node prints the whole filter again, behind the user's or alone."""
 
 _RULE = re.compile(r"\b(matched|in|before) rule #([1-9]\d*)")
 """Which entry of ``filterableAttributes`` rules an attribute: on nodes ours stands first."""
+
+_INCARNATION = re.compile(r"(?<=[a-zA-Z0-9_-])__(?:0|[1-9][0-9]{0,18})(?![a-zA-Z0-9_-])")
+"""What a node's name for an index has behind the user's."""
 
 _LISTED_MARKER = re.compile(rf"`{MARKER_FIELD}`, |, `{MARKER_FIELD}`|\b{MARKER_FIELD}, |, {MARKER_FIELD}\b")
 
@@ -133,8 +137,19 @@ def select(document: Mapping[str, Any], attributes: Sequence[str]) -> dict[str, 
 
 def strip_message(message: str, *, node_index: str, index: str) -> str:
     """Return a node's error message with the user's name of the index and without a trace of the marker."""
-    plain = strip_plane_15(message).replace(node_index, index)
-    plain = _LISTED_MARKER.sub("", _OWN_CONDITION.sub("", plain))
+    return _without_marker(message.replace(node_index, index))
+
+
+def strip_report(message: str) -> str:
+    """Return the same where it is not known which index of the node the message is about: for operators' eyes.
+
+    What looks like a node's name for an index loses its incarnation, also where a user's own words look like one.
+    """
+    return _INCARNATION.sub("", _without_marker(message))
+
+
+def _without_marker(message: str) -> str:
+    plain = _LISTED_MARKER.sub("", _OWN_CONDITION.sub("", strip_plane_15(message)))
     plain = _RULE.sub(lambda found: f"{found[1]} rule #{int(found[2]) - 1}", plain)
     return plain.replace(MARKER_FIELD, "")
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import orjson
 from aiohttp import web
 
+from query.strip import strip_report
 from schemas import errors
 
 MEILISEARCH_ERRORS = "https://docs.meilisearch.com/errors"
@@ -108,7 +109,8 @@ def to_fault(error: errors.MiroirError) -> Fault:
     if isinstance(error, errors.InvalidSearchError | errors.InvalidRequestError):
         return Fault(STATUSES.get(error.code, 400), error.code, str(error))
     row = next((row for kind, row in ROWS.items() if isinstance(error, kind)), Row(500, "internal"))
-    return Fault(row.status, row.code, str(error))
+    message = strip_report(str(error)) if isinstance(error, errors.NodeError) else str(error)
+    return Fault(row.status, row.code, message)
 
 
 def error_body(code: str, message: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from query.routing import Part
 from query.rules import IndexRules
 from query.search import SearchRequest
 from schemas.ids import NodeId, ShardId
+from streams.marker import shards_filter
 
 RULES = IndexRules(index="films", primary_key="id")
 A, B = Part(NodeId("a"), (ShardId(0),)), Part(NodeId("b"), (ShardId(1),))
@@ -54,6 +55,19 @@ def test_explanation_names_who_was_asked_and_why() -> None:
         "bytes": 42,
     }
     assert found["inexact"] == []
+
+
+def test_explanation_shows_no_trace_of_the_marker() -> None:
+    """Neither what a node answered nor why one is away, both in the node's own words."""
+    words = f"NodeRejectedError: 500 internal: Index `films__3`: a = 1 AND ({shards_filter([ShardId(1)])})"
+    asked = ROUND._replace(questions=(QuestionTrace(A, "route", words, 0.004),))
+    trace = TRACE._replace(away={NodeId("b"): f"3 faults in a row: {words}"}, rounds=(asked,))
+
+    found = build_explanation(SearchCase(SearchRequest(), RULES, 2), MergedAnswer({"hits": [{}]}), trace)
+
+    plain = "NodeRejectedError: 500 internal: Index `films`: a = 1"
+    assert found["rounds"][0]["questions"][0]["outcome"] == plain
+    assert found["away"] == {"b": f"3 faults in a row: {plain}"}
 
 
 def test_explanation_says_what_is_not_exact() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from query.rules import IndexRules
 from query.search import SearchRequest
-from query.strip import select, strip_document, strip_hit, strip_message, view_of
+from query.strip import select, strip_document, strip_hit, strip_message, strip_report, view_of
 from schemas.ids import ShardId
 from streams.marker import MARKER_FIELD, marker_of
 
@@ -122,6 +122,7 @@ MESSAGES = {
         f'Bad latitude `91`.\n13:15 (_geoRadius(91, 2, 3)) AND ("_miroir" IN ["{MARKER}", "{MARKER}"])',
         "Bad latitude `91`.\n13:15 (_geoRadius(91, 2, 3))",
     ),
+    "shards alone": (f'Too many values.\n1:9 _miroir IN ["{MARKER}"]', "Too many values.\n1:9 "),
     "rule's number": (
         "field `a` matched rule #4 in `filterableAttributes`\n  - Hint: enable comparison in rule #4 by",
         "field `a` matched rule #3 in `filterableAttributes`\n  - Hint: enable comparison in rule #3 by",
@@ -133,3 +134,22 @@ MESSAGES = {
 def test_messages_name_the_users_index_and_never_the_marker(given: str, shown: str) -> None:
     """A node's message is shown in the user's terms."""
     assert strip_message(given, node_index="films__12", index="films") == shown
+
+
+@pytest.mark.parametrize(("given", "shown"), MESSAGES.values(), ids=MESSAGES.keys())
+def test_reports_never_show_the_marker_of_whatever_index(given: str, shown: str) -> None:
+    """Where it is not known which index a node speaks of, every name of its own loses the incarnation."""
+    assert strip_report(given) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("POST /indexes/films__12/search: 500", "POST /indexes/films/search: 500"),
+        ("`a__1__0` and `b-_3__7`", "`a__1` and `b-_3`"),
+        ("`a__07`, `__3`, `a__3b`, `a__3-b`", "`a__07`, `__3`, `a__3b`, `a__3-b`"),
+    ],
+)
+def test_report_keeps_what_is_no_name_of_ours(given: str, shown: str) -> None:
+    """Only what nodes are made to call an index is taken for one."""
+    assert strip_report(given) == shown
