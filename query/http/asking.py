@@ -139,7 +139,7 @@ async def _ask_rounds(
     loop = asyncio.get_running_loop()
     deadline_s = begun_s + service.settings.search_timeout_s
     routed_s = loop.time()
-    route = service.route(index, readable, reading.choice)
+    route, nodes = service.route(index, readable, reading.choice), service.views.topology.nodes
     gathered = EMPTY
     rounds: list[Round] = []
     traces: list[RoundTrace] = []
@@ -149,7 +149,7 @@ async def _ask_rounds(
         asked_s = loop.time()
         if asked.parts or asked.missing:
             build = _builder(reading, step)
-            found = await service.gather(asked, readable, build, timeout_s=deadline_s - asked_s)
+            found = await service.gather(asked, readable, build, timeout_s=deadline_s - asked_s, nodes=nodes)
             gathered = _with_lost(found, gathered)
         rounds.append(Round(step, gathered.answers))
         took_s = loop.time() - asked_s

@@ -9,7 +9,7 @@ application. It must not know: the log.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from aiohttp import web
@@ -30,8 +30,8 @@ from query.rules import IndexRules
 from query.strip import strip_document
 from query.validate import check_document_sort, check_filter
 from schemas.errors import InvalidRequestError, NoReplicaError
-from schemas.events import IndexRecord
-from schemas.ids import ShardId, node_index_uid
+from schemas.events import IndexRecord, NodeRecord
+from schemas.ids import NodeId, ShardId, node_index_uid
 from streams.partitioning import partition_of
 
 SORTED_WINDOW_MAX = 100_000
@@ -51,14 +51,35 @@ _CODE = "invalid_document_filter"
 Documents = list[Mapping[str, Any]]
 
 
+class _Listed(NamedTuple):
+    """What one view of the cluster led to: the page and the total, or what was asked with keys that are forgotten."""
+
+    documents: Documents
+    total: int
+    lost: Gathered | None = None
+
+    @property
+    def forgotten(self) -> bool:
+        return self.lost is not None
+
+
+class _ForgottenError(Exception):
+    """A node does not know its key: whom to ask is to be chosen anew."""
+
+    def __init__(self, gathered: Gathered) -> None:
+        super().__init__("forgotten")
+        self.gathered = gathered
+
+
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """One list under way."""
+    """One list under way, over one view: of copies and nodes' keys of different moments, some would lack documents."""
 
     service: Service
     index: IndexRecord
     wanted: DocumentsRequest
     readable: Readable
+    nodes: Mapping[NodeId, NodeRecord]
     deadline_s: float
 
     @property
@@ -77,19 +98,24 @@ class _Listing:
         return route
 
     async def ask(self, parts: Iterable[Part], bodies: Mapping[ShardId, Mapping[str, Any]]) -> Gathered:
-        """Return what the parts answer, each to the body under its first shard."""
+        """Return what the parts answer, each to the body under its first shard.
+
+        Raises:
+            _ForgottenError: shards are missing because the view is old.
+            NoReplicaError: because nobody could be asked.
+        """
 
         def build(part: Part) -> NodeQuestion:
             body = bodies[next(shard for shard in part.shards if shard in bodies)]
             condition = with_shards(self.wanted.condition, part.shards)
             return NodeQuestion("POST", self.path, orjson.dumps({**body, "filter": condition}))
 
-        async def ask() -> Gathered:
-            timeout_s = self.deadline_s - asyncio.get_running_loop().time()
-            return await self.service.gather(Route(asked), self.readable, build, timeout_s=timeout_s)
-
-        asked = tuple(parts)
-        gathered = await self.service.gather_known(ask, deadline_s=self.deadline_s)
+        timeout_s = self.deadline_s - asyncio.get_running_loop().time()
+        gathered = await self.service.gather(
+            Route(tuple(parts)), self.readable, build, timeout_s=timeout_s, nodes=self.nodes
+        )
+        if gathered.forgotten:
+            raise _ForgottenError(gathered)
         require_whole(self.service, self.index, gathered)
         return gathered
 
@@ -120,9 +146,16 @@ async def _answer(request: web.Request, wanted: DocumentsRequest) -> web.Respons
     service, index = service_of(request), index_of(request)
     _check(wanted, service.views.rules(index))
     demands = read_demands(request)
-    found, total = ([], 0) if index.primary_key is None else await _list(service, index, wanted, demands)
-    results = [strip_document(document, None) for document in found]
-    return json_response({"results": results, "offset": wanted.offset, "limit": wanted.limit, "total": total})
+    deadline_s = asyncio.get_running_loop().time() + service.settings.search_timeout_s
+
+    async def ask() -> _Listed:
+        return await _list(service, service.views.searched.index(index.uid), wanted, demands, deadline_s)
+
+    listed = await service.gather_known(ask, deadline_s=deadline_s)
+    if listed.lost is not None:
+        require_whole(service, index, listed.lost)
+    results = [strip_document(document, None) for document in listed.documents]
+    return json_response({"results": results, "offset": wanted.offset, "limit": wanted.limit, "total": listed.total})
 
 
 def _check(wanted: DocumentsRequest, rules: IndexRules) -> None:
@@ -134,20 +167,30 @@ def _check(wanted: DocumentsRequest, rules: IndexRules) -> None:
 
 
 async def _list(
-    service: Service, index: IndexRecord, wanted: DocumentsRequest, demands: Demands
-) -> tuple[Documents, int]:
-    deadline_s = asyncio.get_running_loop().time() + service.settings.search_timeout_s
+    service: Service, index: IndexRecord, wanted: DocumentsRequest, demands: Demands, deadline_s: float
+) -> _Listed:
+    """Return what the view of this moment leads to."""
+    if index.primary_key is None:
+        return _Listed([], 0)
     readable = await fresh_enough(service, index, demands, deadline_s)
-    listing = _Listing(service, index, wanted, readable, deadline_s)
-    if wanted.ids is not None:
-        return await _by_ids(listing, wanted.ids)
-    if wanted.sort:
+    listing = _Listing(service, index, wanted, readable, service.views.topology.nodes, deadline_s)
+    try:
+        return _Listed(*await _page(listing))
+    except _ForgottenError as error:
+        return _Listed([], 0, error.gathered)
+
+
+async def _page(listing: _Listing) -> tuple[Documents, int]:
+    """Return the page and the total."""
+    if listing.wanted.ids is not None:
+        return await _by_ids(listing, listing.wanted.ids)
+    if listing.wanted.sort:
         return await _sorted(listing)
     for _ in range(TRIES_MAX):
         page = await _browse(listing)
         if page is not None:
             return page
-    raise NoReplicaError(index.uid, (), epoch=service.views.topology.epoch)
+    raise NoReplicaError(listing.index.uid, (), epoch=listing.service.views.topology.epoch)
 
 
 async def _browse(listing: _Listing) -> tuple[Documents, int] | None:

@@ -20,7 +20,7 @@ from query.ports import NodeQuestion
 from query.routing import ANY, Away, Kind, Part, Readable, Route, Wanted, alike_copies, plan_route, usable_replicas
 from schemas.config import Settings
 from schemas.errors import InvalidInputError, InvalidRequestError
-from schemas.events import IndexRecord
+from schemas.events import IndexRecord, NodeRecord
 from schemas.ids import INDEX_UID_BYTES_MAX, IndexUid, NodeId, ShardId, parse_index_uid
 from streams.log import LogReader
 from streams.readable import ProgressView, read_beyond_bound
@@ -161,10 +161,26 @@ class Service:
         return alike_copies(readable, lambda shard, node: Kind(seen.get((shard, node), 0), programs.get(node, "")))
 
     def gather(
-        self, route: Route, readable: Readable, build: Build, *, timeout_s: float
+        self,
+        route: Route,
+        readable: Readable,
+        build: Build,
+        *,
+        timeout_s: float,
+        nodes: Mapping[NodeId, NodeRecord] | None = None,
     ) -> Coroutine[Any, Any, Gathered]:
-        """Return what the route's nodes answered; see ``Gatherer.gather``."""
-        return self.gatherer.gather(route, readable, nodes=self.views.topology.nodes, build=build, timeout_s=timeout_s)
+        """Return what the route's nodes answered; see ``Gatherer.gather``.
+
+        Args:
+            route: whom to ask.
+            readable: who else may be asked.
+            build: makes each part's question.
+            timeout_s: in seconds.
+            nodes: as they were when the route was made, or None where that was just now: a copy that has left since
+                refuses the key known then, and might answer a newer one without its documents.
+        """
+        known = self.views.topology.nodes if nodes is None else nodes
+        return self.gatherer.gather(route, readable, nodes=known, build=build, timeout_s=timeout_s)
 
     async def gather_known(self, ask: Callable[[], Awaitable[T]], *, deadline_s: float) -> T:
         """Return what ``ask`` brings; where nodes do not know their keys, once more with the next view of the log.

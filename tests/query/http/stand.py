@@ -6,7 +6,8 @@ onto the nodes that have them placed, and publishes progress. Both can be told t
 
 import asyncio
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import orjson
@@ -19,8 +20,17 @@ from query.http.app import LogParts, make_app
 from query.http.service import SERVICE, Service
 from schemas.config import Settings, parse_settings
 from schemas.dead_letters import DeadLetter, build_dead_letter, build_dead_letter_key
-from schemas.events import ClusterValue, IndexRecord, NodeRecord, NodeState, build_key, build_value
-from schemas.ids import IndexUid, NodeId, Offset, Partition, Position, ShardId, node_index_uid
+from schemas.events import (
+    ClusterValue,
+    IndexRecord,
+    NodeRecord,
+    NodeState,
+    ReplicaRecord,
+    ReplicaState,
+    build_key,
+    build_value,
+)
+from schemas.ids import Attempt, IndexUid, NodeId, Offset, Partition, Position, ShardId, node_index_uid
 from schemas.keys import derive_key
 from schemas.progress import Progress, build_progress, build_progress_key
 from schemas.requests import parse_request
@@ -35,6 +45,10 @@ NODE_KEY = "master key of every node"
 SEARCH_KEYS = {name: f"00000000-0000-4000-8000-00000000000{number}" for number, name in enumerate("abcd")}
 STEP_S = 0.05
 """How long the stand's workers wait for something new before they look whether they are to go on."""
+
+
+POLL_S = 0.002
+"""Between two looks at what nobody tells of: about as long as a question takes."""
 
 
 class Stand:
@@ -145,6 +159,17 @@ class Stand:
         found: dict[str, Any] = task.body
         return found
 
+    async def until_held(self, name: str) -> None:
+        """Return when the node that is held was asked, and all others have answered."""
+        asked, others = self.service.client.under_way, [NodeId(other) for other in self.nodes if other != name]
+        await self.until(lambda: self.nodes[name].waiting and not any(map(asked, others)))
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Return once the condition holds, looked at whenever something was read of the log, and often beside."""
+        async with asyncio.timeout(60.0):
+            while not await self.service.views.wait_for(lambda: condition() or None, timeout_s=POLL_S):
+                continue
+
     async def films(self, count: int = 40, *, shards: int = 4, replication: int = 2) -> IndexRecord:
         """Make an index of films with ids from 0, visible everywhere."""
         body = {"kind": "create_index", "uid": "films", "primary_key": "id"}
@@ -154,6 +179,26 @@ class Stand:
         task = await self.finished(posted)
         assert task["status"] == "succeeded", task
         return self.service.views.topology.index(IndexUid("films"))
+
+    def leave(self, node: str, target: str) -> None:
+        """Let all copies leave a node for another one, which has them already, and be dropped; the log says so.
+
+        From then on it takes its next search key only.
+        """
+        new = SEARCH_KEYS["d"]
+        for held in self.topology.replicas_on(NodeId(node)):
+            index = self.topology.index(held.uid)
+            name = node_index_uid(index.uid, index.incarnation)
+            mine, others = self.nodes[node].documents[name], self.nodes[target].documents.setdefault(name, {})
+            for key in [key for key, document in mine.items() if document["_miroir"] == marker_of(held.shard)]:
+                others[key] = mine.pop(key)
+            moved = replace(held, node=NodeId(target), attempt=Attempt(self.topology.epoch))
+            self._report(index, moved, self.log.partition(TopicPartition(index.topic, Partition(held.shard))).end)
+            self.put(moved)
+        self.put(replace(self.topology.nodes[NodeId(node)], search_key=new))
+        for held in self.topology.replicas_on(NodeId(node)):
+            self.put(replace(held, state=ReplicaState.LEAVING, attempt=Attempt(self.topology.epoch)))
+        self.nodes[node].key = derive_key(NODE_KEY, new)
 
     def shard_on(self, node: str, shard: int) -> bool:
         """Return whether the first index has the shard placed on the node."""
@@ -206,29 +251,41 @@ class Stand:
         for index in self.topology.indexes.values():
             for replica in [r for shards in self.topology.replicas[index.uid].values() for r in shards]:
                 key = (index.uid, index.incarnation, replica.node, replica.shard)
-                worked = self._apply_one(index, NodeId(replica.node), replica.shard, key, replica.attempt) or worked
+                worked = self._apply_one(index, replica, key) or worked
         return worked
 
-    def _apply_one(
-        self, index: IndexRecord, node: NodeId, shard: ShardId, key: tuple[str, int, str, int], attempt: Any
-    ) -> bool:
+    def _apply_one(self, index: IndexRecord, replica: ReplicaRecord, key: tuple[str, int, str, int]) -> bool:
+        shard = replica.shard
         where = self.log.partition(TopicPartition(index.topic, Partition(shard)))
         version = (*key[:3], -1 - shard)
         stands = (self._cursors.get(key, -1), self._cursors.get(version, -1))
         if stands == (where.end, index.settings_version):
             return False
-        held = self.nodes[node].documents.setdefault(node_index_uid(index.uid, index.incarnation), {})
+        held = self.nodes[replica.node].documents.setdefault(node_index_uid(index.uid, index.incarnation), {})
         for record in where.records:
             if record.offset >= max(0, stands[0]):
                 _put(held, (record.key or b"").decode(), record.value, shard)
         self._cursors[key], self._cursors[version] = where.end, index.settings_version
         if self.reports:
-            end, now_ms = Position(where.end), self.log.now_ms
-            progress = Progress(
-                index.uid, index.incarnation, shard, node, attempt, end, end, index.settings_version, now_ms, now_ms
-            )
-            self.log.append(Append(PROGRESS, Partition(0), build_progress_key(progress), build_progress(progress)))
+            self._report(index, replica, where.end)
         return True
+
+    def _report(self, index: IndexRecord, replica: ReplicaRecord, end: int) -> None:
+        """Publish that a replica stands at the log's end."""
+        where, now_ms = Position(end), self.log.now_ms
+        progress = Progress(
+            index.uid,
+            index.incarnation,
+            replica.shard,
+            replica.node,
+            replica.attempt,
+            where,
+            where,
+            index.settings_version,
+            now_ms,
+            now_ms,
+        )
+        self.log.append(Append(PROGRESS, Partition(0), build_progress_key(progress), build_progress(progress)))
 
 
 class Reply:

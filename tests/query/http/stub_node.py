@@ -27,7 +27,8 @@ class StubNode:
         documents: by index as the node names it, then by id.
         key: the key it accepts; None accepts any.
         fault: status and body to answer everything with but its health, or None.
-        held: while set, searches wait for it.
+        held: while set, searches and lists of documents wait for it.
+        waiting: how many do.
         searches: bodies of the searches it was asked, in order.
         fetches: bodies of the lists of documents it was asked, in order.
         commit: what it says it was built of.
@@ -37,6 +38,7 @@ class StubNode:
     key: str | None = None
     fault: tuple[int, dict[str, Any]] | None = None
     held: asyncio.Event | None = None
+    waiting: int = 0
     searches: list[dict[str, Any]] = field(default_factory=list)
     fetches: list[dict[str, Any]] = field(default_factory=list)
     commit: str = "unknown"
@@ -88,7 +90,9 @@ class StubNode:
 
     async def _hold(self) -> None:
         if self.held is not None:
+            self.waiting += 1
             await self.held.wait()
+            self.waiting -= 1
 
     async def _search(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
@@ -141,6 +145,7 @@ class StubNode:
     async def _fetch(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
         self.fetches.append(body)
+        await self._hold()
         found = self._selected(request.match_info["uid"], body)
         if "ids" in body:
             found = [document for document in found if str(document["id"]) in map(str, body["ids"])]

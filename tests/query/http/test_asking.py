@@ -1,5 +1,7 @@
 """Reading in rounds, over nodes in memory: deep pages on the wire, and a node that goes away between rounds."""
 
+import asyncio
+
 from tests.query.http.stand import Stand
 
 
@@ -27,3 +29,20 @@ async def test_deep_page_after_a_node_is_gone_is_whole(stand: Stand) -> None:
     for offset in (0, 340, 680):
         reply = await stand.call("POST", "/indexes/films/search", {"offset": offset, "limit": 340})
         assert (reply.status, len(reply.body["hits"])) == (200, min(340, 700 - offset))
+
+
+async def test_later_rounds_ask_no_copy_that_has_left_with_a_newer_key(stand: Stand) -> None:
+    """The node refuses the key of the first round, and the search begins anew: with the next it would answer less."""
+    await stand.films(700, replication=1)
+    whole = await stand.call("POST", "/indexes/films/search", {"limit": 700})
+    stand.nodes["b"].held = asyncio.Event()
+
+    async with asyncio.TaskGroup() as group:
+        search = group.create_task(stand.call("POST", "/indexes/films/search", {"offset": 640, "limit": 20}))
+        await stand.until_held("b")
+        stand.leave("a", "c")
+        await stand.until(lambda: stand.service.views.topology.leaving)
+        stand.nodes["b"].held.set()
+
+    found = search.result().body
+    assert (found["estimatedTotalHits"], found["hits"]) == (700, whole.body["hits"][640:660])

@@ -1,10 +1,12 @@
 """Listing documents over shards."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from tests.query.http.stand import Stand, films
+from schemas.keys import derive_key
+from tests.query.http.stand import NODE_KEY, SEARCH_KEYS, Stand, films
 from tests.query.http.stub_node import shards_of
 
 
@@ -131,3 +133,45 @@ async def test_documents_by_ids_stand_in_the_order_of_ids_within_objects(stand: 
     found = await stand.call("POST", "/indexes/nested/documents/fetch", {"ids": [11, 2, 7, 5]})
 
     assert [document["meta"]["id"] for document in found.body["results"]] == [2, 5, 7, 11]
+
+
+LISTS: dict[str, tuple[str, str, Any]] = {
+    "browsed": ("GET", "/indexes/films/documents?limit=100", None),
+    "sorted": ("POST", "/indexes/films/documents/fetch", {"limit": 100, "sort": ["id:asc"]}),
+    "by ids": ("POST", "/indexes/films/documents/fetch", {"limit": 100, "ids": list(range(40))}),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "body"), LISTS.values(), ids=LISTS.keys())
+async def test_list_asks_where_copies_are_once_a_replaced_key_is_met(
+    stand: Stand, method: str, path: str, body: Any
+) -> None:
+    """Never again the node that they have left, although its new key is known then."""
+    await stand.films(replication=1)
+    await stand.finished(await stand.call("PATCH", "/indexes/films/settings", {"sortableAttributes": ["id"]}))
+    stand.nodes["a"].key = derive_key(NODE_KEY, SEARCH_KEYS["d"])
+
+    async with asyncio.TaskGroup() as group:
+        listed = group.create_task(stand.call(method, path, body))
+        await stand.until(lambda: stand.service.health.away)
+        stand.leave("a", "b")
+
+    reply = listed.result()
+    assert (reply.status, reply.body["total"]) == (200, 40)
+    assert sorted(document["id"] for document in reply.body["results"]) == list(range(40))
+
+
+async def test_list_is_whole_where_copies_leave_between_counting_and_reading(stand: Stand) -> None:
+    """What was counted on a node is not read there with a key that came later."""
+    await stand.films(replication=1)
+    stand.nodes["b"].held = asyncio.Event()
+
+    async with asyncio.TaskGroup() as group:
+        listed = group.create_task(stand.call("GET", "/indexes/films/documents?limit=100"))
+        await stand.until_held("b")
+        stand.leave("a", "c")
+        await stand.until(lambda: stand.service.views.topology.leaving)
+        stand.nodes["b"].held.set()
+
+    documents = listed.result().body["results"]
+    assert sorted(document["id"] for document in documents) == list(range(40))
