@@ -13,6 +13,9 @@ from query.rewrite import is_marker
 from schemas.ids import ShardId
 from schemas.progress import Progress
 
+ESTIMATED = ("rawDocumentDbSize", "numberOfEmbeddings", "numberOfEmbeddedDocuments", "fieldDistribution")
+"""Fields of an index's statistics that are made out of counts over all copies."""
+
 
 @dataclass(frozen=True, slots=True)
 class CopiesSeen:
@@ -20,7 +23,7 @@ class CopiesSeen:
 
     Attributes:
         lagging: shards of which some copy is behind the log's end, or not seen at all, in order.
-        alike: whether every shard has equally many copies.
+        alike: whether every shard has equally many copies, and no copy is leaving: nodes count one until it is dropped.
     """
 
     lagging: tuple[ShardId, ...]
@@ -32,14 +35,19 @@ class CopiesSeen:
         return self.alike and not self.lagging
 
 
-def see_copies(shards: Sequence[Sequence[Progress | None]]) -> CopiesSeen:
-    """Return what the progress of every shard's copies says; None is a copy that was not seen."""
+def see_copies(shards: Sequence[Sequence[Progress | None]], *, leaving: bool) -> CopiesSeen:
+    """Return what is known of an index's copies.
+
+    Args:
+        shards: the progress of every shard's copies; None is a copy that was not seen.
+        leaving: whether there are others, which are being dropped.
+    """
     lagging = (
         ShardId(shard)
         for shard, copies in enumerate(shards)
         if not copies or any(copy is None or copy.away or copy.cursor < copy.end for copy in copies)
     )
-    return CopiesSeen(tuple(lagging), len({len(copies) for copies in shards}) <= 1)
+    return CopiesSeen(tuple(lagging), len({len(copies) for copies in shards}) <= 1 and not leaving)
 
 
 def estimate_field_counts(counts: Sequence[Mapping[str, int]], *, documents: int, held: int) -> dict[str, int]:

@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from query.document_request import parse_vectors, split_list
-from query.field_counts import CopiesSeen, estimate_field_counts, see_copies
+from query.field_counts import ESTIMATED, CopiesSeen, estimate_field_counts, see_copies
 from query.http.asking import to_search_error
 from query.http.bodies import json_response, read_parameters
 from query.http.demands import NO_DEMANDS, Demands, fresh_enough, read_demands
@@ -97,7 +97,7 @@ async def all_stats(request: web.Request) -> web.Response:
 async def _index_stats(service: Service, index: IndexRecord, demands: Demands) -> dict[str, Any]:
     """Return the number of documents, and what follows from the nodes' own statistics for the rest.
 
-    Exact where no copy lags; else ``_miroir`` says which shards do, and what is an estimate.
+    Exact where no copy lags or is leaving; else ``_miroir`` says which shards lag, and what is an estimate.
     """
     node_index = node_index_uid(index.uid, index.incarnation)
     gathered = await _count(service, index, f"/indexes/{node_index}/documents/fetch", demands)
@@ -116,7 +116,7 @@ async def _index_stats(service: Service, index: IndexRecord, demands: Demands) -
     }
     copies = _see_copies(service, index)
     if index.primary_key is not None and not (copies.are_exact and len(found) == _holders(service, index)):
-        stats["_miroir"] = {"lagging": list(copies.lagging), "estimated": ["fieldDistribution"]}
+        stats["_miroir"] = {"lagging": list(copies.lagging), "estimated": list(ESTIMATED)}
     return stats
 
 
@@ -147,7 +147,9 @@ async def _count(service: Service, index: IndexRecord, path: str, demands: Deman
 def _see_copies(service: Service, index: IndexRecord) -> CopiesSeen:
     views = service.views
     shards = [views.searched.replicas_of(index.uid, ShardId(shard)) for shard in range(index.shards)]
-    return see_copies([[views.progress.of(replica) for replica in replicas] for replicas in shards])
+    incarnation = (index.uid, index.incarnation)
+    leaving = any((replica.uid, replica.incarnation) == incarnation for replica in views.searched.leaving)
+    return see_copies([[views.progress.of(replica) for replica in replicas] for replicas in shards], leaving=leaving)
 
 
 def _holders(service: Service, index: IndexRecord) -> int:

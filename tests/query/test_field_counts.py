@@ -45,13 +45,18 @@ def _progress(cursor: int, end: int = 10, *, away: bool = False) -> Progress:
 
 def test_copies_at_the_end_and_alike_are_exact() -> None:
     """Every shard with equally many copies, all at the end."""
-    seen = see_copies([[_progress(10), _progress(10)], [_progress(10), _progress(10)]])
+    copies = [[_progress(10), _progress(10)], [_progress(10), _progress(10)]]
 
-    assert seen.are_exact
-    assert not see_copies([[_progress(10)], [_progress(10), _progress(10)]]).are_exact
+    assert see_copies(copies, leaving=False).are_exact
+    assert not see_copies([copies[0][:1], copies[1]], leaving=False).are_exact
+
+
+def test_copies_beside_others_that_leave_are_not_exact() -> None:
+    """Nodes count what is being dropped as long as it is there."""
+    assert not see_copies([[_progress(10)]], leaving=True).are_exact
 
 
 @pytest.mark.parametrize("copies", [[], [None], [_progress(9)], [_progress(10), _progress(10, away=True)]])
 def test_copies_behind_or_unseen_lag(copies: list[Progress | None]) -> None:
     """One copy that may not have everything is enough."""
-    assert see_copies([[_progress(10)], copies]).lagging == (1,)
+    assert see_copies([[_progress(10)], copies], leaving=False).lagging == (1,)
