@@ -24,7 +24,7 @@ from query.ejection import (
 from query.latency import slow_above_s
 from query.ports import NodeAsker, NodeQuestion
 from query.routing import Away
-from schemas.errors import NodeError, NodeTimeoutError, NodeUnreachableError
+from schemas.errors import NodeError, NodeFullError, NodeTimeoutError, NodeUnreachableError
 from schemas.events import NodeRecord
 from schemas.ids import NodeId
 
@@ -180,6 +180,9 @@ class NodeHealth:
             await asker.ask(node, HEALTH, timeout_s=PROBE_TIMEOUT_S)
         except (NodeUnreachableError, NodeTimeoutError) as error:
             self.fail(node.id, error.detail)
+            return
+        except NodeFullError:
+            # It was not asked: that says nothing of it.
             return
         except NodeError:
             # It answers, if only to complain.

@@ -9,7 +9,7 @@ from query.ejection import FAULTS_MAX, LATE_FOR_S, LATE_MAX, PAUSE_S
 from query.nodes.health import HEALTH, NodeHealth
 from query.ports import NodeQuestion
 from query.routing import Away
-from schemas.errors import NodeForgotError, NodeRejectedError, NodeUnreachableError
+from schemas.errors import NodeForgotError, NodeFullError, NodeRejectedError, NodeUnreachableError
 from schemas.events import NodeRecord
 from schemas.ids import NodeId
 from tests.query.nodes.asker import FakeAsker
@@ -165,6 +165,19 @@ async def test_probe_notices_going_and_coming() -> None:
     states = await _probed(NodeHealth(lambda _: 0, now_s=clock), behave, 2, clock)
 
     assert states == [None, Away(0), Away(0, answered=True)]
+
+
+async def test_probe_that_found_no_room_says_nothing() -> None:
+    """A node that is away with all its room taken by our own questions was not asked, so it is not back."""
+    clock = Clock()
+    outcomes = iter([NodeUnreachableError(A, "health", "refused"), NodeFullError(A, "health", "8 requests under way")])
+
+    def behave(question: NodeQuestion) -> Any:
+        return next(outcomes, {}) if question == HEALTH else {}
+
+    states = await _probed(NodeHealth(lambda _: 0, now_s=clock), behave, 3, clock)
+
+    assert states == [None, Away(0), Away(0), Away(0, answered=True)]
 
 
 async def test_probe_learns_versions_and_keys_that_are_taken_again() -> None:
