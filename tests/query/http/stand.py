@@ -180,6 +180,18 @@ class Stand:
         assert task["status"] == "succeeded", task
         return self.service.views.topology.index(IndexUid("films"))
 
+    async def see(self, replica: ReplicaRecord, **changed: Any) -> None:
+        """Publish progress of a copy that differs in these attributes; return when the service has read it.
+
+        From then on nothing else is published of any copy.
+        """
+        self.reports = False
+        seen = self.service.views.progress.of(replica)
+        assert seen is not None
+        progress = replace(seen, **changed)
+        self.log.append(Append(PROGRESS, Partition(0), build_progress_key(progress), build_progress(progress)))
+        await self.until(lambda: self.service.views.progress.of(replica) == progress)
+
     def leave(self, node: str, target: str) -> None:
         """Let all copies leave a node for another one, which has them already, and be dropped; the log says so.
 

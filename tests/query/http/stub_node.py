@@ -31,6 +31,7 @@ class StubNode:
         waiting: how many do.
         searches: bodies of the searches it was asked, in order.
         fetches: bodies of the lists of documents it was asked, in order.
+        program: which Meilisearch it says it is.
         commit: what it says it was built of.
     """
 
@@ -41,6 +42,7 @@ class StubNode:
     waiting: int = 0
     searches: list[dict[str, Any]] = field(default_factory=list)
     fetches: list[dict[str, Any]] = field(default_factory=list)
+    program: str = "1.50.0"
     commit: str = "unknown"
     _server: TestServer | None = None
 
@@ -170,7 +172,7 @@ class StubNode:
         return web.json_response(self._counted(request.match_info["uid"]))
 
     async def _version(self, _request: web.Request) -> web.Response:
-        return web.json_response({"pkgVersion": "1.50.0", "commitSha": self.commit})
+        return web.json_response({"pkgVersion": self.program, "commitSha": self.commit})
 
     async def _all_stats(self, _request: web.Request) -> web.Response:
         indexes = {uid: self._counted(uid) for uid in self.documents}

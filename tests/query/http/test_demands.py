@@ -8,7 +8,8 @@ import pytest
 from query.freshness import LagBound
 from query.http.demands import NO_DEMANDS, Demands
 from query.routing import ANY
-from schemas.ids import IndexUid
+from schemas.events import ReplicaRecord
+from schemas.ids import IndexUid, Position, ShardId
 from tests.query.http.stand import Stand
 
 READS: tuple[tuple[str, str, Any], ...] = (
@@ -51,6 +52,49 @@ async def test_list_with_token_waits_until_the_write_shows(stand: Stand) -> None
         stand.applies = True
 
     assert 1000 in [document["id"] for document in listed.result().body["results"]]
+
+
+LAG_RECORDS = 5
+
+
+async def let_lag(stand: Stand, *replicas: ReplicaRecord) -> None:
+    """Let these copies stand ``LAG_RECORDS`` before the log's end, since long ago."""
+    for replica in replicas:
+        seen = stand.service.views.progress.of(replica)
+        assert seen is not None
+        await stand.see(replica, end=Position(seen.cursor + LAG_RECORDS), lag_ms=60_000)
+
+
+@pytest.mark.parametrize(
+    ("lag", "status"),
+    [("0.5", 503), ("2 seconds", 503), (f"{LAG_RECORDS - 1} records", 503), ("5 records", 200)],
+)
+async def test_read_with_max_lag_is_503_where_every_copy_lags_more(lag: str, status: int) -> None:
+    """Whatever is read; a lag of as many records as the bound is within it."""
+    async with Stand(settings={"MIROIR_SEARCH_TIMEOUT_S": "0.2"}) as stand:
+        index = await stand.films(4, shards=1)
+        await let_lag(stand, *stand.service.views.topology.replicas_of(index.uid, ShardId(0)))
+
+        for method, path, body in READS:
+            reply = await stand.call(method, path, body, headers={"X-Miroir-Max-Lag": lag})
+            assert reply.status == status, (path, reply.body)
+            assert status == 200 or reply.error == (503, "miroir_replica_behind")
+            assert (await stand.call(method, path, body)).status == 200
+
+
+@pytest.mark.parametrize("lag", ["2", "0 records"])
+@pytest.mark.parametrize("behind", [0, 1])
+async def test_read_with_max_lag_asks_the_copy_that_lags_less(stand: Stand, behind: int, lag: str) -> None:
+    """Whichever of two copies it is: the other one is never asked."""
+    index = await stand.films(4, shards=1)
+    replicas = stand.service.views.topology.replicas_of(index.uid, ShardId(0))
+    await let_lag(stand, replicas[behind])
+
+    for method, path, body in READS:
+        assert (await stand.call(method, path, body, headers={"X-Miroir-Max-Lag": lag})).status == 200
+
+    asked = {name for name, node in stand.nodes.items() if node.searches or node.fetches}
+    assert asked == {replicas[1 - behind].node}
 
 
 @pytest.mark.parametrize("lag", ["0.5", "0 records", "2 seconds"])

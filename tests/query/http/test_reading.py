@@ -6,12 +6,9 @@ from dataclasses import replace
 import pytest
 
 from schemas.events import NodeRecord, NodeState, ReplicaState
-from schemas.ids import IndexUid, NodeId, Partition, Position, ShardId, node_index_uid
+from schemas.ids import IndexUid, NodeId, Position, ShardId, node_index_uid
 from schemas.keys import derive_key
-from schemas.progress import build_progress, build_progress_key
-from streams.log import Append
 from streams.marker import marker_of
-from streams.topics import PROGRESS
 from tests.query.http.stand import NODE_KEY, SEARCH_KEYS, Stand, films
 
 ESTIMATED = ["rawDocumentDbSize", "numberOfEmbeddings", "numberOfEmbeddedDocuments", "fieldDistribution"]
@@ -110,12 +107,7 @@ async def test_stats_of_lagging_copies_say_so(stand: Stand) -> None:
     (replica, *_) = stand.service.views.topology.replicas_of(index.uid, ShardId(1))
     seen = stand.service.views.progress.of(replica)
     assert seen is not None
-    stand.reports = False
-    behind = replace(seen, end=Position(seen.end + 1))
-    stand.log.append(Append(PROGRESS, Partition(0), build_progress_key(behind), build_progress(behind)))
-    await stand.service.views.wait_for(
-        lambda: stand.service.views.progress.of(replica) == behind or None, timeout_s=60.0
-    )
+    await stand.see(replica, end=Position(seen.end + 1))
 
     marked = (await stand.call("GET", "/indexes/films/stats")).body
 

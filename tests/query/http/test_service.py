@@ -7,7 +7,7 @@ import pytest
 from query.http.service import TRIES_MAX, checked_uid
 from query.nodes.gather import Gathered
 from schemas.errors import InvalidRequestError, NodeForgotError
-from schemas.ids import IndexUid, NodeId, ShardId
+from schemas.ids import IndexUid, NodeId, SettingsVersion, ShardId
 from tests.query.http.stand import Stand
 
 
@@ -33,6 +33,39 @@ async def test_readable_copies_are_remembered_until_something_changes(stand: Sta
     assert not any("a" in nodes for nodes in second)
     assert "a" not in {part.node for part in route.parts}
     assert route.spare == first
+
+
+async def _asked(stand: Stand) -> set[str]:
+    """Return who is asked first by many searches; others only where one is late."""
+    told = [await stand.call("POST", "/indexes/films/explain", {"q": f"film {at}"}) for at in range(20)]
+    questions = [each for reply in told for found in reply.body["rounds"] for each in found["questions"]]
+    return {each["node"] for each in questions if each["why"] == "route"}
+
+
+@pytest.mark.parametrize(
+    ("programs", "asked"), [("1.50.0 1.51.0", "b"), ("1.51.0 1.50.0", "a"), ("1.50.0 1.50.0", "ab")], ids=str
+)
+async def test_searches_ask_nodes_of_the_newer_program(programs: str, asked: str) -> None:
+    """Where each of two nodes has everything, those of another Meilisearch are left alone."""
+    stand = Stand("ab")
+    for node, program in zip(stand.nodes.values(), programs.split(), strict=True):
+        node.program = program
+    async with stand:
+        await stand.films()
+        await stand.until(lambda: len(stand.service.health.versions) == len(stand.nodes))
+
+        assert await _asked(stand) == set(asked)
+
+
+@pytest.mark.parametrize("older", ["a", "b"])
+async def test_searches_ask_copies_of_the_newer_settings(older: str) -> None:
+    """A copy whose node has not taken the newest settings yet is left alone while there are others."""
+    async with Stand("ab") as stand:
+        index = await stand.films()
+        for replica in stand.service.views.topology.replicas_on(NodeId(older)):
+            await stand.see(replica, settings_version=SettingsVersion(index.settings_version - 1))
+
+        assert await _asked(stand) == {"a", "b"} - {older}
 
 
 async def test_partial_answers_are_as_request_index_or_service_say() -> None:
