@@ -15,14 +15,16 @@ import orjson
 
 from query.explanation import RoundTrace, SearchTrace
 from query.http.demands import Demands, fresh_enough
+from query.http.errors import to_fault
 from query.http.service import EMPTY, Build, Service
+from query.http.slow_searches import note_slow
 from query.nodes.gather import Gathered
 from query.ports import NodeQuestion
 from query.rounds import Ask, Purpose, Round
 from query.routing import Part, Readable
 from query.rules import IndexRules
 from query.strip import strip_message
-from schemas.errors import InvalidSearchError, NodeBusyError, NodeRejectedError, NoReplicaError
+from schemas.errors import InvalidSearchError, MiroirError, NodeBusyError, NodeRejectedError, NoReplicaError
 from schemas.events import IndexRecord
 from schemas.ids import IndexUid, ShardId, node_index_uid
 
@@ -88,6 +90,7 @@ async def read_index(
     demands: Demands,
     prepare: Callable[[IndexRecord, IndexRules], Reading[T]],
     *,
+    search: object,
     begun_s: float | None = None,
 ) -> Read[T]:
     """Return what the nodes that hold an index make of a reading.
@@ -97,6 +100,7 @@ async def read_index(
         uid: which index.
         demands: what is asked of the copies.
         prepare: makes the reading out of the index as it is now; checks it, too. Called again with a newer view.
+        search: what is searched for, in a few words, for the log of slow searches: one that fails is written there.
         begun_s: when what this is a part of began, in the event loop's time: its deadline counts; None is now.
 
     Raises:
@@ -122,7 +126,12 @@ async def read_index(
     tried = await service.gather_known(ask, deadline_s=deadline_s)
     missing = tried.gathered.missing
     if missing:
-        _judge(service, tried.index, tried.gathered, demands)
+        try:
+            _judge(service, tried.index, tried.gathered, demands)
+        except MiroirError as error:
+            # No route sees how it was asked then, and there is no search that it matters more of.
+            note_slow(service, tried.trace.took_s, [(uid, tried.trace)], search, error=to_fault(error).message)
+            raise
     return Read(tried.outcome, missing, tried.trace)
 
 

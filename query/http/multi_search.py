@@ -133,7 +133,8 @@ async def _read_index(
         choice = hash_query(uid, queries[0].search)
         return Reading(MULTI_SEARCH, choice, partial(decide_federated, case), partial(federated_body, case))
 
-    return await read_index(service, uid, demands, prepare, begun_s=begun_s)
+    words = [query.search.q for query in queries]
+    return await read_index(service, uid, demands, prepare, search=words, begun_s=begun_s)
 
 
 def _check_query(service: Service, query: Query) -> None:

@@ -121,7 +121,7 @@ async def _read(
             return Reading(path, choice, partial(decide_hybrid, both), partial(hybrid_body, both))
         return Reading(path, choice, partial(decide_round, case), make_bodies(case))
 
-    read = await read_index(service, uid, demands, prepare)
+    read = await read_index(service, uid, demands, prepare, search=search.q)
     return read, cases[-1]
 
 
@@ -143,7 +143,7 @@ async def _facet_search(service: Service, uid: IndexUid, wanted: FacetSearch, de
             partial(facet_search_body, case),
         )
 
-    read = await read_index(service, uid, demands, prepare)
+    read = await read_index(service, uid, demands, prepare, search=wanted.query)
     note_slow(service, read.took_s, [(uid, read.trace)], wanted.query)
     body: dict[str, Any] = {
         "facetHits": list(read.outcome.hits),

@@ -88,7 +88,7 @@ async def _read(
         path, choice = node_path(index, "search"), hash_query(uid, search)
         return Reading(path, choice, partial(decide_round, case), partial(body_of, case))
 
-    return await read_index(service, uid, demands, prepare, begun_s=begun_s)
+    return await read_index(service, uid, demands, prepare, search=wanted.id, begun_s=begun_s)
 
 
 def _check_supported(wanted: SimilarRequest, rules: IndexRules) -> None:

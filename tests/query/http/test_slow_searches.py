@@ -49,3 +49,44 @@ async def test_slow_search_of_any_kind_is_logged_with_how_it_was_asked(
         assert record.__dict__["request"] == "abc"
         assert [each["indexUid"] for each in told] == indexes
         assert all(each["rounds"][0]["questions"] for each in told)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "search"),
+    [
+        ("/indexes/films/search", {"q": "film"}, "film"),
+        ("/indexes/films/facet-search", {"facetName": "genre", "facetQuery": "com"}, "com"),
+        ("/multi-search", {"federation": {}, "queries": [{"indexUid": "films", "q": "film"}]}, ["film"]),
+    ],
+)
+async def test_slow_search_that_fails_is_logged_with_how_it_was_asked(
+    caplog: pytest.LogCaptureFixture, path: str, body: object, search: object
+) -> None:
+    """Also where nobody answers until the deadline, and its client is told so."""
+    async with Stand(settings={"MIROIR_SEARCH_SLOW_MS": "100", "MIROIR_SEARCH_TIMEOUT_S": "0.2"}) as stand:
+        await stand.films()
+        await stand.finished(await stand.call("PATCH", "/indexes/films/settings", {"filterableAttributes": ["genre"]}))
+        for node in stand.nodes.values():
+            node.held = asyncio.Event()
+        with caplog.at_level(logging.WARNING, logger="query.http.slow_searches"):
+            reply = await stand.call("POST", path, body, headers={"X-Request-Id": "abc"})
+
+    assert reply.error == (503, "miroir_shard_unavailable")
+    (told,) = [record.__dict__ for record in caplog.records if record.name == "query.http.slow_searches"]
+    assert (told["request"], told["search"], told["error"]) == ("abc", search, reply.body["message"])
+    (explained,) = told["explain"]
+    assert (explained["indexUid"], explained["missing"]) == ("films", [0, 1, 2, 3])
+    assert {asked["outcome"] for asked in explained["rounds"][0]["questions"]} != {"answered"}
+
+
+async def test_search_that_fails_at_once_is_not_slow(caplog: pytest.LogCaptureFixture) -> None:
+    """Below the threshold nothing is logged of it here."""
+    async with Stand(settings={"MIROIR_SEARCH_SLOW_MS": "60000"}) as stand:
+        await stand.films()
+        for node in stand.nodes.values():
+            await node.stop()
+        with caplog.at_level(logging.WARNING, logger="query.http.slow_searches"):
+            reply = await stand.call("POST", "/indexes/films/search", {})
+
+    assert reply.error == (503, "miroir_shard_unavailable")
+    assert not [record for record in caplog.records if record.name == "query.http.slow_searches"]
