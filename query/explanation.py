@@ -74,8 +74,10 @@ class SearchTrace(NamedTuple):
 
 def build_explanation(case: SearchCase, merged: MergedAnswer, trace: SearchTrace) -> dict[str, Any]:
     """Return the explanation of a search."""
-    missing = trace.rounds[-1].missing if trace.rounds else ()
-    return {**build_trace(case.rules.index, trace), "inexact": _inexact(case, merged, missing)}
+    inexact = _inexact(case, merged, trace.rounds[-1].missing if trace.rounds else ())
+    if any(_ran_out_of_time(answer) for each in trace.rounds for _, answer in each.answers):
+        inexact.append("hits: searchCutoffMs was over before a node had ranked all of its own")
+    return {**build_trace(case.rules.index, trace), "inexact": inexact}
 
 
 def build_trace(index: str, trace: SearchTrace) -> dict[str, Any]:
@@ -117,10 +119,21 @@ def _round(trace: RoundTrace) -> dict[str, Any]:
     }
 
 
-def _size(answer: Any) -> dict[str, int]:
-    """Return how many hits a node gave, in how many bytes of compact JSON."""
+def _size(answer: Any) -> dict[str, int | bool]:
+    """Return how many hits a node gave, in how many bytes of compact JSON, and whether it ran out of time."""
     hits = answer.get("hits", ()) if isinstance(answer, dict) else ()
-    return {"hits": len(hits), "bytes": len(orjson.dumps(answer))}
+    degraded = {"degraded": True} if _ran_out_of_time(answer) else {}
+    return {"hits": len(hits), "bytes": len(orjson.dumps(answer)), **degraded}
+
+
+def _ran_out_of_time(answer: Any) -> bool:
+    """Return whether the node met its ``searchCutoffMs`` while it ranked.
+
+    Meilisearch keeps that to itself (``degraded`` in ``crates/meilisearch/src/search/mod.rs`` is not sent). But what it
+    had no time for stands last, and says at which rule it was left: so the last hit's details tell.
+    """
+    hits = answer.get("hits", ()) if isinstance(answer, dict) else ()
+    return any("skipped" in hit.get("_rankingScoreDetails", {}) for hit in hits[-1:])
 
 
 def _inexact(case: SearchCase, merged: MergedAnswer, missing: Sequence[ShardId]) -> list[str]:

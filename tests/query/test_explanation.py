@@ -57,6 +57,21 @@ def test_explanation_names_who_was_asked_and_why() -> None:
     assert found["inexact"] == []
 
 
+def test_explanation_tells_of_a_node_that_ran_out_of_time() -> None:
+    """What it had no time for stands last among its hits, and says so in its details."""
+    hits = [{"id": 1, "_rankingScoreDetails": {"words": {"order": 0}}}]
+    cut = {"hits": [*hits, {"id": 2, "_rankingScoreDetails": {"words": {"order": 0}, "skipped": {"order": 1}}}]}
+    questions = (QuestionTrace(A, "route", "answered", 0.004), QuestionTrace(B, "route", "answered", 0.004))
+    asked = ROUND._replace(questions=questions, answers=((A, cut), (B, {"hits": hits})))
+
+    found = build_explanation(
+        SearchCase(SearchRequest(), RULES, 2), MergedAnswer({"hits": [{}]}), TRACE._replace(rounds=(asked,))
+    )
+
+    assert [each.get("degraded") for each in found["rounds"][0]["questions"]] == [True, None]
+    assert found["inexact"] == ["hits: searchCutoffMs was over before a node had ranked all of its own"]
+
+
 def test_explanation_shows_no_trace_of_the_marker() -> None:
     """Neither what a node answered nor why one is away, both in the node's own words."""
     words = f"NodeRejectedError: 500 internal: Index `films__3`: a = 1 AND ({shards_filter([ShardId(1)])})"
