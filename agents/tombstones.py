@@ -1,11 +1,13 @@
 """Which replicas may have missed deletes, and which of those are rebuilt now.
 
-Compaction removes a tombstone once it is older than its topic keeps them. A replica that has not read it by then would
-keep the deleted document for ever: it is not caught up from its cursor but rebuilt from the beginning, where what is
-gone from the log is gone from the copy. What is needed to know it is one time a replica, ``whole_ms``: *no delete that
-its documents lack was written before it*. It is known wherever the log's end was seen, for every replica that stands at
-that end or beyond; and a shard that begins anew lacks none. It stands with the cursor in the node's own task list, so
-that an older disk brings the older time.
+Compaction removes a tombstone once it is older than its topic keeps them, counted from when it first came over it and
+removed what the tombstone deletes (KIP-534). A replica that has not read it by then would keep the deleted document for
+ever: it is not caught up from its cursor but rebuilt from the beginning, where what is gone from the log is gone from
+the copy. What is needed to know it is one time a replica, ``whole_ms``: *no delete that its documents lack was first
+compacted before it*; none that was written later was. It is known wherever the log's end was seen, for every replica
+that stands at that end or beyond; and for a shard that begins anew, which reads what an older tombstone deletes only
+where compaction has not come over that yet. It stands with the cursor in the node's own task list, so that an older
+disk brings the older time.
 
 What always holds: a replica is caught up only while every tombstone after its cursor is still in the log. Who calls it:
 the worker. It must not know: HTTP, Kafka, or what the time is.

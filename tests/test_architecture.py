@@ -32,6 +32,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "agents/nodes/writer.py": "tests/conformance/test_writer.py",
     "agents/ports.py": "tests/conformance/test_writer.py",
     "agents/worker/app.py": "tests/integration/test_worker_faults.py",
+    "agents/worker/feeder_settings.py": "tests/agents/worker/test_feeder.py",
     "agents/worker/batch_thread.py": "tests/agents/worker/test_record_batches.py",
     "agents/worker/watch.py": "tests/integration/test_worker_faults.py",
     "miroir/backup.py": "tests/miroir/commands/test_backup.py",

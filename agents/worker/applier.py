@@ -19,7 +19,8 @@ from agents.sampling import has_other_whole
 from agents.stalls import Behind, StreamSight, look_for_stalls
 from agents.window import Window, share_bytes
 from agents.worker.feed import Assignment, Feed, LiveStream, assignments_on, attempts_on, fence_key
-from agents.worker.feeder import Feeder, FeederSettings
+from agents.worker.feeder import Feeder
+from agents.worker.feeder_settings import FeederSettings
 from agents.worker.loud_stops import LoudStops
 from agents.worker.metrics import WorkerMetrics
 from agents.worker.node_feeders import NodeFeeders
@@ -124,10 +125,7 @@ class Applier:
         master_key, node_id = settings.node_master_key.get_secret_value(), node.id
         key = derive_key(master_key, node.worker_key)
         replay = Replay(
-            self._make_reader(),
-            self._take,
-            fed=lambda: self._feeders.wake_one(node_id),
-            missed=self.missed,
+            self._make_reader(), self._take, fed=lambda: self._feeders.wake_one(node_id), missed=self.missed
         )
         return Feeder(
             node.id,

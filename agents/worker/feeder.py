@@ -9,19 +9,20 @@ calls it: the applier, one feeder a node. It must not know: Faust, or other node
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from agents.batching import Flush, PostLimits, begin_slice, decide_flush, take_slices
-from agents.drops import PATIENCE_S, Attempts, find_late, may_be_read, plan_drop
+from agents.batching import Flush, begin_slice, decide_flush, take_slices
+from agents.drops import Attempts
 from agents.operations import Operation
 from agents.ports import NodeWriter
 from agents.quarantine import Suspect, Verdict, condemned, judge, narrow
 from agents.refusals import Refusals
-from agents.replay_pace import UNLIMITED, Rest
+from agents.replay_pace import Rest
 from agents.tail import FailedTask, NodeTail
 from agents.window import Window
+from agents.worker.beginnings import Beginnings, NodeSight
 from agents.worker.feed import Assignment, Feed
+from agents.worker.feeder_settings import FeederSettings
 from agents.worker.fence import Fence
 from agents.worker.poster import Poster, mark_news
 from agents.worker.replay import Replay
@@ -46,25 +47,6 @@ SETTINGS_S = 0.2
 """How often a node is asked whether it has the settings by now."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class FeederSettings:
-    """How a node is fed.
-
-    Attributes:
-        worker: begins the ids of this worker's posts; no other process ever has the same.
-        limits: of a post.
-        tail_interval_s: how often the task list of a busy node is read.
-        search_deadline_s: the longest that a search may take.
-        replay_share: of the node's time that copies being made may take.
-    """
-
-    worker: str
-    limits: PostLimits
-    tail_interval_s: float
-    search_deadline_s: float
-    replay_share: float = UNLIMITED
 
 
 class Feeder:
@@ -109,9 +91,7 @@ class Feeder:
         self._writer = writer
         self._settings = settings
         self._assignments = assignments
-        self._placements = placements
         self._replay = replay
-        self._fence = Fence(writer.accepts, search_key=search_key, deadline_s=settings.search_deadline_s, now=now)
         self._condemn = condemn
         self._advanced = advanced
         self._is_stale = is_stale
@@ -122,9 +102,15 @@ class Feeder:
         self._settings_sight = SettingsSight(writer.settings_version)
         self._refusals: Refusals[Assignment] = Refusals()
         self._poster = Poster(node, writer, worker=settings.worker, refusals=self._refusals, noted=self._note)
+        self._beginnings = Beginnings(
+            NodeSight(placements, self._applied, self.accepted, self._tail.read_again),
+            Fence(writer.accepts, search_key=search_key, deadline_s=settings.search_deadline_s, now=now),
+            self._poster.drop,
+            search_deadline_s=settings.search_deadline_s,
+            now=now,
+            now_ms=now_ms,
+        )
         self._since: dict[Incarnation, float] = {}
-        self._waits_since: dict[Incarnation, float] = {}
-        self._patience_s = settings.search_deadline_s + PATIENCE_S
         self._failures = 0
         self._quiet_until = 0.0
 
@@ -258,7 +244,7 @@ class Feeder:
         if not self.tail.is_whole:
             return None
         groups = self._applied()
-        self._waits_since = {each: since_s for each, since_s in self._waits_since.items() if each in groups}
+        self._beginnings.keep(groups.keys())
         self._replay.keep(frozenset(a.feed.partition for group in groups.values() for a in group))
         self._pacer.look(self.tail)
         # The index whose copies were made last comes last, so that each has its turn.
@@ -279,7 +265,7 @@ class Feeder:
         if not await self._has_settings(index):
             return SETTINGS_S
         accepted = self.accepted(incarnation)
-        drop_s = await self._drop(index, group, accepted)
+        drop_s = await self._beginnings.begin(index, group, accepted)
         if drop_s == 0:
             return 0
         # The other shards go on meanwhile: a search may take seconds.
@@ -292,31 +278,6 @@ class Feeder:
         }
         wait_s = await self._step_placed(incarnation, placed, accepted)
         return min((each for each in (drop_s, wait_s) if each is not None), default=None)
-
-    async def _drop(self, index: IndexRecord, group: Sequence[Assignment], accepted: IndexCursors) -> float | None:
-        """Let shards begin anew; return how long to wait before the next look, 0 for not at all, None if none are."""
-        incarnation = index.incarnation
-        late = _late(group, accepted)
-        if not late:
-            self._waits_since.pop(incarnation, None)
-            return None
-        left_s = self._waits_since.get(incarnation, self._now()) + self._patience_s - self._now()
-        placed = self._placements(incarnation)
-        drop = plan_drop(incarnation, late, placed, accepted, now_ms=self._now_ms(), waits=left_s > 0)
-        if drop is None:
-            self._waits_since.setdefault(incarnation, self._now())
-            return left_s
-        fence_s = await self._fence.wait_s(max(drop.attempts.values())) if may_be_read(drop, accepted) else 0.0
-        if fence_s > 0:
-            return fence_s
-        if drop.is_whole:
-            # Others may have given up waiting while this worker's view of the node was old.
-            await self._tail.read_again()
-            late = _late(self._applied().get(incarnation, ()), self.accepted(incarnation))
-            if find_late(drop.attempts, self.accepted(incarnation)) != drop.attempts or not late:
-                return 0
-        await self._poster.drop(index.uid, drop)
-        return 0
 
     async def _step_placed(
         self, incarnation: Incarnation, placed: Mapping[ShardId, Assignment], accepted: IndexCursors
@@ -425,8 +386,3 @@ class Feeder:
     def _note(self, uid: int, metadata: str) -> None:
         self._tail.note_posted(uid, metadata)
         self._advanced()
-
-
-def _late(group: Sequence[Assignment], accepted: IndexCursors) -> Attempts:
-    """Return the shards that are to begin anew."""
-    return find_late({a.feed.shard: a.replica.attempt for a in group}, accepted)

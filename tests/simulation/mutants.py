@@ -12,8 +12,8 @@ from typing import Any
 import agents.move_commit
 import agents.node_requests
 import agents.worker.app
+import agents.worker.beginnings
 import agents.worker.cluster_writer
-import agents.worker.feeder
 import agents.worker.mover
 import agents.worker.node_keeper
 import agents.worker.stale_copies
@@ -77,7 +77,7 @@ def _read_all_that_began(
 def _drop_unfenced() -> None:
     """No search key is replaced, and no drop waits for one."""
     _put((agents.move_commit, "fence_off"), (agents.node_requests, "fence_off"), mutant=lambda node, _: node)()
-    _put((agents.worker.feeder, "may_be_read"), mutant=lambda *_: False)()
+    _put((agents.worker.beginnings, "may_be_read"), mutant=lambda *_: False)()
 
 
 def _fold_to_the_maximum(at: ShardCursor, post: Post, shard: ShardId) -> ShardCursor:

@@ -17,7 +17,8 @@ from agents.worker import feeder as feeder_module
 from agents.worker import fence as fence_module
 from agents.worker import tail_follower as tail_module
 from agents.worker.feed import Assignment, Feed
-from agents.worker.feeder import Feeder, FeederSettings
+from agents.worker.feeder import Feeder
+from agents.worker.feeder_settings import FeederSettings
 from agents.worker.replay import Replay
 from schemas.events import IndexRecord, ReplicaRecord
 from schemas.ids import (

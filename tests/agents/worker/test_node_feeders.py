@@ -10,7 +10,8 @@ from agents.operations import Operation
 from agents.posts import ShardSlice, build_parts
 from agents.window import Window
 from agents.worker.feed import Assignment, Feed
-from agents.worker.feeder import Feeder, FeederSettings
+from agents.worker.feeder import Feeder
+from agents.worker.feeder_settings import FeederSettings
 from agents.worker.node_feeders import NodeFeeders
 from agents.worker.replay import Replay
 from schemas.errors import MissedRecordsError
