@@ -168,15 +168,18 @@ class SimulatedCluster:
         worker.member.vanish()
         worker.task.cancel()
 
-    def may_be_late(self) -> bool:
-        """Return whether a post of a former owner, or of a node that slept, may have come after newer ones just now.
+    def may_be_late(self, name: NodeId) -> bool:
+        """Return whether a post of a former owner, or from before it slept, may have come to a node after newer ones.
 
-        Until the cursor fold has noticed it and the log is replayed over it, a copy shows older documents.
+        Until the cursor fold has noticed it and the log is replayed over it, a copy on it shows older documents.
+
+        Args:
+            name: of the node. What happened to another one is no excuse, while a worker that sleeps may post to any.
         """
-        now_s = asyncio.get_running_loop().time()
+        now_s, node = asyncio.get_running_loop().time(), self.nodes[name]
+        was_ill = node.is_frozen or now_s - node.well_since_s < LATE_S
         asleep = any(worker.member.is_asleep for worker in self.workers.values())
-        frozen = any(node.is_frozen or now_s - node.well_since_s < LATE_S for node in self.nodes.values())
-        return asleep or frozen or now_s - max(self.group.unsettled_s, self._unmanned_s) < LATE_S
+        return was_ill or asleep or now_s - max(self.group.unsettled_s, self._unmanned_s) < LATE_S
 
     def look_for_workers(self) -> None:
         """Take in whether anybody can notice and publish what becomes of the nodes."""

@@ -61,12 +61,14 @@ class Searcher:
     Attributes:
         searches: how many were answered whole.
         incomplete: how many were not, for a reason.
-        stale: how many copies showed older documents while a late post may just have come.
+        judged: how many copies were looked at.
+        stale: how many of them showed older documents while a late post may just have come.
     """
 
     def __init__(self, cluster: SimulatedCluster, truth: Truth, rng: random.Random) -> None:
         self.searches = 0
         self.incomplete = 0
+        self.judged = 0
         self.stale = 0
         self._cluster = cluster
         self._truth = truth
@@ -167,12 +169,13 @@ class Searcher:
             seen = [found for replica in copies if (found := search.progress.of(replica)) is not None]
             if not seen:
                 raise BrokenInvariantError("begun", f"{what} is read, not having begun")
+            self.judged += 1
             cursor = max(int(seen[0].cursor), self._copies.must_show(copies[0], search.topology))
             try:
                 held = node.held(uid, shard)
                 self._truth.require_as_new(held, index.incarnation, shard, cursor=cursor, what=what)
             except BrokenInvariantError:
-                if not self._cluster.may_be_late():
+                if not self._cluster.may_be_late(name):
                     raise
                 self.stale += 1
 
