@@ -32,7 +32,9 @@ class Coverage:
     dead: int = 0
     searches: int = 0
     incomplete: int = 0
+    judged: int = 0
     stale: int = 0
+    compared: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -60,7 +62,9 @@ def sum_up(results: Iterable[Result]) -> Coverage:
         total.dead += result.dead
         total.searches += result.searches
         total.incomplete += result.incomplete
+        total.judged += result.judged
         total.stale += result.stale
+        total.compared += result.compared
     return total
 
 
@@ -80,7 +84,10 @@ def build_table(total: Coverage) -> Iterator[str]:
     yield ""
     yield f"{total.documents} documents, {total.dead} dead letters"
     yield f"{total.searches} searches whole, {total.incomplete} not, with every copy of a shard on nodes that were away"
-    yield f"{total.stale} times a copy showed older documents, just after a post may have come late"
+    yield (
+        f"{total.judged} copies judged, {total.stale} of them excused for older documents, just after a post may have"
+        f" come late; {total.compared} pairs compared"
+    )
     yield (
         f"at the least {total.faults_min} faults, {total.changes_min} granted changes, {total.documents_min} documents"
         f" and {total.searches_min} searches in one seed"

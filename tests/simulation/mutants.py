@@ -47,13 +47,13 @@ class Mutant:
 
     Attributes:
         apply: puts it in the place of the rule, in this process, for good.
-        checker: that finds it.
+        checkers: those of which one finds it: whichever of them looks first.
         seed: one in which it does, or did, when it was chosen.
         mix: of such a seed.
     """
 
     apply: Callable[[], None]
-    checker: str
+    checkers: tuple[str, ...]
     seed: int
     mix: str = "usual"
 
@@ -160,39 +160,47 @@ FOLDS = (
 
 MUTANTS: Mapping[str, Mutant] = {
     "readable before it has caught up": Mutant(
-        _put((query.routing, "readable_replicas"), mutant=_read_all_that_began), "copies", 1
+        _put((query.routing, "readable_replicas"), mutant=_read_all_that_began), ("copies",), 25
     ),
-    "drop without replacing the key": Mutant(_drop_unfenced, "copies", 192),
+    "drop without replacing the key": Mutant(_drop_unfenced, ("copies",), 3),
     "the maximum instead of the assignment": Mutant(
-        _put((streams.cursor, "_fold_part"), mutant=_fold_to_the_maximum), "copies", 4
+        _put((streams.cursor, "_fold_part"), mutant=_fold_to_the_maximum), ("equal", "cursor"), 3
     ),
     "a late post that leaves a gap is believed": Mutant(
-        _put((streams.cursor, "_fold_part"), mutant=_fold_no_gap), "copies", 26
+        _put((streams.cursor, "_fold_part"), mutant=_fold_no_gap), ("equal", "cursor"), 31
     ),
-    "a cluster fold that refuses records": Mutant(_put(*FOLDS, mutant=_fold_legal_only), "fold", 1),
+    "a cluster fold that refuses records": Mutant(_put(*FOLDS, mutant=_fold_legal_only), ("fold",), 6),
     "the cursor advances when a post is accepted": Mutant(
-        _put((NodeTail, "visible"), mutant=_see_accepted), "copies", 5
+        _put((NodeTail, "visible"), mutant=_see_accepted), ("published", "copies"), 1
     ),
     "the old copy leaves before the new one is whole": Mutant(
-        _put((streams.moves, "whole_copies"), mutant=_all_are_whole), "kept", 1
+        _put((streams.moves, "whole_copies"), mutant=_all_are_whole), ("kept",), 1
     ),
-    "dead letters are skipped": Mutant(_put((DeadLetters, "set_aside"), mutant=_set_nothing_aside), "dead letters", 3),
+    "dead letters are skipped": Mutant(
+        _put((DeadLetters, "set_aside"), mutant=_set_nothing_aside), ("dead letters",), 6
+    ),
     "copies begin anew at every look": Mutant(
-        _put((agents.worker.mover, "plan_moves"), mutant=_begin_again), "settled", 1
+        _put((agents.worker.mover, "plan_moves"), mutant=_begin_again), ("settled",), 1
     ),
     "a lost disk is never rebuilt": Mutant(
-        _put((agents.worker.node_keeper, "plan_node"), mutant=_adopt_once), "settled", 2
+        _put((agents.worker.node_keeper, "plan_node"), mutant=_adopt_once), ("settled",), 2
     ),
     "a part that one node alone has a shard of is asked nowhere else": Mutant(
-        _put((query.nodes.gather, "has_some_others"), mutant=has_others), "complete", 87
+        _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 96
     ),
     "a changed disk goes unnoticed": Mutant(
-        _put((agents.worker.tail_follower, "fold_page"), mutant=_fold_whatever_disk), "copies", 16, "losses"
+        _put((agents.worker.tail_follower, "fold_page"), mutant=_fold_whatever_disk),
+        ("published", "copies"),
+        24,
+        "losses",
     ),
     "tombstones are forgotten after a long absence": Mutant(
-        _put((agents.worker.stale_copies, "may_miss_deletes"), mutant=_never_miss_deletes), "copies", 2, "losses"
+        _put((agents.worker.stale_copies, "may_miss_deletes"), mutant=_never_miss_deletes),
+        ("cursor", "copies"),
+        2,
+        "losses",
     ),
     "a reader skips what was trimmed": Mutant(
-        _put((FakeLogReader, "_require_inside"), mutant=_begin_where_the_log_does), "copies", 1, "losses"
+        _put((FakeLogReader, "_require_inside"), mutant=_begin_where_the_log_does), ("copies", "cursor"), 2, "losses"
     ),
 }

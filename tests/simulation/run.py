@@ -13,6 +13,7 @@ from schemas.events import IndexRecord, NodeState
 from schemas.ids import ShardId
 from streams.log import Append
 from streams.partitioning import partition_of
+from tests.simulation.audit import Audit
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.faults import Faults
 from tests.simulation.mixes import USUAL, Mix
@@ -48,7 +49,9 @@ class Result:
     requests: Counter[str] = field(default_factory=Counter)
     searches: int = 0
     incomplete: int = 0
+    judged: int = 0
     stale: int = 0
+    compared: int = 0
     documents: int = 0
     dead: int = 0
     seconds: float = 0.0
@@ -74,6 +77,7 @@ class Run:
         self._searcher = Searcher(self._cluster, self._truth, self._rng)
         self._operator = Operator(self._cluster, self._rng)
         self._faults = Faults(self._cluster, self._truth, self._rng, mix)
+        self._audit = Audit(self._cluster, self._truth, random.Random(f"{seed} audit"))
         self._version = 0
 
     async def run(self) -> Result:
@@ -96,6 +100,7 @@ class Run:
             for _ in range(self._steps):
                 await asyncio.sleep(self._rng.expovariate(1 / STEP_S))
                 self._step()
+                self._audit.look()
                 self._require_alive(searching)
             await self._settle(searching)
         finally:
@@ -111,7 +116,9 @@ class Run:
         result.faults["post delayed"] = sum(node.delayed for node in self._cluster.nodes.values())
         result.requests = self._operator.granted(self._cluster.view().topology)
         result.searches, result.incomplete = self._searcher.searches, self._searcher.incomplete
-        result.stale = self._searcher.stale
+        result.judged = self._searcher.judged + self._audit.judged
+        result.stale = self._searcher.stale + self._audit.stale
+        result.compared = self._audit.compared
         result.digest = self._cluster.digest()
         result.seconds = asyncio.get_running_loop().time()
 

@@ -1,4 +1,4 @@
-"""Broken rules are found, each by the checker that is for it: else the simulation would hold whatever we write."""
+"""Broken rules are found, each by a checker that is for it: else the simulation would hold whatever we write."""
 
 import pytest
 
@@ -14,7 +14,7 @@ SEEDS_MAX = 30
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
-def test_mutant_is_found_by_its_checker(name: str) -> None:
+def test_mutant_is_found_by_its_checkers(name: str) -> None:
     """A seed fails with the rule broken, the one that is known or one soon after, that holds with the rule as it is.
 
     That these hold is what the run of all seeds shows.

@@ -72,8 +72,21 @@ class Truth:
         lasts = {history.offsets[-1] for history in histories.values()}
         return {at for found, number, at in self.refused if (found, number) == (incarnation, shard) and at in lasts}
 
+    def is_superseded(self, incarnation: Incarnation, shard: ShardId, key: str, *, cursor: int) -> bool:
+        """Return whether compaction has removed the last record of an id before a position; exclusive."""
+        history = self._shards[incarnation, shard][key]
+        at = bisect_left(history.offsets, cursor)
+        return at > 0 and (incarnation, shard, history.offsets[at - 1]) in self.superseded
+
     def require_as_new(
-        self, held: Mapping[str, Value], incarnation: Incarnation, shard: ShardId, *, cursor: int, what: str
+        self,
+        held: Mapping[str, Value],
+        incarnation: Incarnation,
+        shard: ShardId,
+        *,
+        cursor: int,
+        what: str,
+        checker: str = "copies",
     ) -> None:
         """Raise where a copy does not hold what its cursor claims.
 
@@ -83,10 +96,11 @@ class Truth:
             shard: of the index.
             cursor: what it claims to hold everything before.
             what: names the copy.
+            checker: the name of what is checked.
         """
         histories = self._shards.get((incarnation, shard), {})
         for key in held.keys() - histories.keys():
-            raise BrokenInvariantError("copies", f"{what} holds {key!r}, which shard {shard} never had")
+            raise BrokenInvariantError(checker, f"{what} holds {key!r}, which shard {shard} never had")
         for key, history in histories.items():
             first = bisect_left(history.offsets, cursor) - 1
             while first >= 0 and (incarnation, shard, history.offsets[first]) in self.superseded:
@@ -94,6 +108,6 @@ class Truth:
             allowed = history.values[first:] if first >= 0 else [None, *history.values]
             if held.get(key) not in allowed:
                 raise BrokenInvariantError(
-                    "copies",
+                    checker,
                     f"{what} claims {cursor} and holds {key!r} as {held.get(key)}; the log had {allowed[0]} by then",
                 )
