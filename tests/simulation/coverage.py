@@ -34,6 +34,7 @@ class Coverage:
         changes_min: fewest granted requests of one seed that changed nodes, placements or indexes while it ran.
         documents_min: fewest documents of one seed.
         searches_min: fewest searches of one seed that were judged.
+        digests: of every seed's log, by seed.
     """
 
     seeds: int = 0
@@ -50,6 +51,7 @@ class Coverage:
     judged: int = 0
     stale: int = 0
     compared: int = 0
+    digests: dict[int, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -78,6 +80,7 @@ def sum_up(results: Iterable[Result]) -> Coverage:
         total.judged += result.judged
         total.stale += result.stale
         total.compared += result.compared
+        total.digests[result.seed] = result.digest
     return total
 
 

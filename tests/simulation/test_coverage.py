@@ -46,6 +46,11 @@ def test_request_that_was_granted_and_changed_nothing_is_no_change(what: str, ch
     assert sum_up([Result(1, requests=Counter({what: 1}))]).changes_min == changes
 
 
+def test_sum_up_keeps_the_digest_of_every_seed() -> None:
+    """By seed, so that one that ran among others can be held against itself alone."""
+    assert sum_up([Result(1, digest="a"), Result(2, digest="b")]).digests == {1: "a", 2: "b"}
+
+
 def test_table_has_a_line_for_every_request_in_a_state() -> None:
     """Accepted and refused stand in one line, faults in their own."""
     lines = [line.split() for line in build_table(sum_up([ONE, TWO]))]
