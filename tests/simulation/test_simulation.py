@@ -41,7 +41,7 @@ def test_many_seeds_of_the_simulation_hold(request: pytest.FixtureRequest, tmp_p
     """The long run."""
     if not request.config.getoption("--long"):
         pytest.skip("--long runs many seeds")
-    require_seeds_hold(LONG, tmp_path, jobs=os.cpu_count() or 1)
+    require_floor(require_seeds_hold(LONG, tmp_path, jobs=os.cpu_count() or 1))
 
 
 def _digests(file: Path, seeds: range) -> Mapping[str, str]:
