@@ -1,13 +1,14 @@
 """What a run is made of: how often each thing happens in it, and what breaks when something breaks.
 
 The usual mix has some of everything, most of all writes: whatever a copy has missed is soon written anew. What a lost
-disk or a lost log has taken shows longer where these are frequent and most documents are written once; that is one
-other mix. In another copies move most of the time while nodes freeze, so that searches meet what is just being left.
-What always holds: a seed of the usual mix does what it did before there was another.
+disk or a lost log has taken shows longer where these are frequent and most documents are written once; that is the
+second mix. In the third, copies move most of the time while nodes freeze, so that searches meet what is just being left.
+In the fourth, nodes that hold copies are given other weights, zones and groups. What always holds: a seed of the usual
+mix does what it did before there was another.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +82,6 @@ MOVES = Mix(
     ids=400,
 )
 
-MIXES: Mapping[str, Mix] = {"usual": USUAL, "losses": LOSSES, "moves": MOVES}
+SHARES = replace(USUAL, weights={**USUAL.weights, "change share": 6})
+
+MIXES: Mapping[str, Mix] = {"usual": USUAL, "losses": LOSSES, "moves": MOVES, "shares": SHARES}

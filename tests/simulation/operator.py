@@ -31,6 +31,9 @@ NODES_MAX = 6
 INDEXES = ("films", "books")
 GROUPS = ((0,), (0,), (0, 1))
 
+ZONES = ("a", "b", "c")
+WEIGHTS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
 RETURN = 0.5
 """Part of what is asked for while there is no index that asks for one."""
 
@@ -86,6 +89,20 @@ class Operator:
             request = self._for_index(uid)
             known = topology.indexes.get(uid)  # type: ignore[assignment]  # both have a state
         self._ask(request, _state(known))
+
+    def change_share(self) -> None:
+        """Ask for another weight, zone or group of a node that is there."""
+        nodes = self._cluster.view().topology.nodes
+        if not nodes or self._cluster.log.away:
+            return
+        known = nodes[self._rng.choice(sorted(nodes))]
+        share = (
+            {"weight": self._rng.choice(WEIGHTS)},
+            {"zone": self._rng.choice(ZONES)},
+            {"group": self._rng.choice(GROUPS[-1])},
+        )
+        as_it_is = AddNode(known.id, known.url, known.weight, known.zone, known.group)
+        self._ask(replace(as_it_is, **self._rng.choice(share)), _state(known))
 
     def granted(self, topology: Topology) -> Counter[str]:
         """Return how often each request was accepted and refused, by what it was and the state it was asked in."""

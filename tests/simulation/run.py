@@ -145,6 +145,7 @@ class Run:
             "compact": faults.compact,
             "trim": faults.trim,
             "be absent": faults.be_absent,
+            "change share": self._operator.change_share,
         }
         weights = self._mix.weights
         (kind,) = self._rng.choices(list(weights), list(weights.values()))

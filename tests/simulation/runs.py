@@ -10,7 +10,7 @@ from typing import Any
 from tests.simulation.coverage import find_uncovered
 from tests.simulation.mutants import MUTANTS
 
-SEEDS: Mapping[str, range] = {"usual": range(1, 501), "losses": range(1, 26)}
+SEEDS: Mapping[str, range] = {"usual": range(1, 501), "losses": range(1, 26), "shares": range(1, 26)}
 """Of the usual run, of every mix: each takes about half a second of a core."""
 
 FAULTS_FLOOR: Mapping[str, int] = {
@@ -79,6 +79,14 @@ FLOOR_SEEDS = 166
 
 LOSSES_FLOOR = ("disk lost", "disk older", "log trimmed", "long absence")
 
+SHARES_FLOOR: Mapping[str, int] = {
+    "add_node of active: accepted": 130,
+    "add_node of active: refused": 8,
+    "add_node of draining: accepted": 20,
+    "add_node of maintenance: accepted": 20,
+}
+"""How often, at the least, another weight, zone or group is asked for in the seeds of the mix that is for it."""
+
 FAULTS_MIN = 4
 """Of every single seed."""
 
@@ -124,6 +132,11 @@ def require_seeds_hold(seeds: range, directory: Path, *, jobs: int = 1, mix: str
 def require_losses(covered: Mapping[str, Any]) -> None:
     """Require that each seed of the mix of losses had, on the average, one of every kind."""
     assert not find_uncovered(covered["faults"], dict.fromkeys(LOSSES_FLOOR, covered["seeds"]))
+
+
+def require_shares(covered: Mapping[str, Any]) -> None:
+    """Require that weights, zones and groups of nodes were changed, and that some changes were refused."""
+    assert not find_uncovered(covered["requests"], SHARES_FLOOR)
 
 
 def require_floor(covered: Mapping[str, Any]) -> None:

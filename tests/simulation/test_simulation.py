@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.runs import SEEDS, require_floor, require_losses, require_seeds_hold, run_simulation
+from tests.simulation.runs import (
+    SEEDS,
+    require_floor,
+    require_losses,
+    require_seeds_hold,
+    require_shares,
+    run_simulation,
+)
 
 LONG = range(1001, 21_001)
 
@@ -24,6 +31,13 @@ def test_seeds_of_the_simulation_hold(tmp_path: Path) -> None:
 def test_seeds_full_of_losses_hold(tmp_path: Path) -> None:
     """Disks are lost or older, logs are trimmed and months pass, each about once a seed: what must always hold does."""
     require_losses(require_seeds_hold(SEEDS["losses"], tmp_path, mix="losses"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_seeds_in_which_nodes_take_other_shares_hold(tmp_path: Path) -> None:
+    """Nodes that hold copies are given other weights, zones and groups: what must always hold does."""
+    require_shares(require_seeds_hold(SEEDS["shares"], tmp_path, mix="shares"))
 
 
 @pytest.mark.slow
