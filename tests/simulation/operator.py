@@ -34,6 +34,26 @@ GROUPS = ((0,), (0,), (0, 1))
 ZONES = ("a", "b", "c")
 WEIGHTS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
+CHANGES_NOTHING = frozenset(
+    (
+        "activate_node of absent",
+        "activate_node of active",
+        "activate_node of joining",
+        "drain_node of draining",
+        "maintain_node of maintenance",
+        "rebuild_node of absent",
+        "rebuild_node of joining",
+        "remove_node of removed",
+        "resume_index of absent",
+        "resume_index of active",
+        "update_settings of absent",
+        "update_settings of active",
+        "update_settings of paused",
+    )
+)
+"""What leaves nodes, placements and indexes as they are, though it is granted: of what is not there yet, too, for it
+may have come since, and not be ready."""
+
 RETURN = 0.5
 """Part of what is asked for while there is no index that asks for one."""
 
@@ -53,6 +73,7 @@ class Operator:
         self._rng = rng
         self._names = (f"n{number}" for number in range(1, 1000))
         self._asked: dict[Offset, str] = {}
+        self._first: frozenset[Offset] = frozenset()
         self._asks = 0
 
     def join(self, group: int) -> None:
@@ -60,13 +81,17 @@ class Operator:
         name = next(self._names)
         self._cluster.add_node(name)
         node = AddNode(NodeId(name), f"http://{name}:7700", zone=self._rng.choice(("a", "b")), group=group)
-        self._ask(node, "absent")
+        self.ask_for(node, "absent")
 
     def make_indexes(self) -> None:
-        """Ask for every index: for the first one as it is granted, for a run without documents would show nothing."""
+        """Ask for every index: for the first one as it is granted, for a run without documents would show nothing.
+
+        With this a run has begun.
+        """
         first, *others = map(IndexUid, INDEXES)
         for request in (self._fitting_index(first), *map(self._new_index, others)):
-            self._ask(request, "absent")
+            self.ask_for(request, "absent")
+        self._first = frozenset(self._asked)
 
     def ask(self) -> None:
         """Ask for something."""
@@ -78,7 +103,7 @@ class Operator:
             self.join(self._rng.choice((0, 0, 1)))
             return
         if not topology.indexes and self._rng.random() < RETURN:
-            self._ask(self._fitting_index(IndexUid(self._rng.choice(INDEXES))), "absent")
+            self.ask_for(self._fitting_index(IndexUid(self._rng.choice(INDEXES))), "absent")
             return
         node = NodeId(self._rng.choice(sorted(self._cluster.nodes)))
         uid = IndexUid(self._rng.choice(INDEXES))
@@ -88,7 +113,14 @@ class Operator:
         else:
             request = self._for_index(uid)
             known = topology.indexes.get(uid)  # type: ignore[assignment]  # both have a state
-        self._ask(request, _state(known))
+        self.ask_for(request, _state(known))
+
+    def ask_for(self, request: Request, state: str) -> Offset:
+        """Ask for something of what is known to be in a state; return where the request stands."""
+        _log.info("%8.3f %s", asyncio.get_running_loop().time(), request)
+        offset = self._cluster.ask(request)
+        self._asked[offset] = f"{request.kind} of {state}"
+        return offset
 
     def change_share(self) -> None:
         """Ask for another weight, zone or group of a node that is there."""
@@ -102,20 +134,22 @@ class Operator:
             {"group": self._rng.choice(GROUPS[-1])},
         )
         as_it_is = AddNode(known.id, known.url, known.weight, known.zone, known.group)
-        self._ask(replace(as_it_is, **self._rng.choice(share)), _state(known))
+        self.ask_for(replace(as_it_is, **self._rng.choice(share)), _state(known))
 
     def granted(self, topology: Topology) -> Counter[str]:
         """Return how often each request was accepted and refused, by what it was and the state it was asked in."""
         counted: Counter[str] = Counter()
         for offset, what in self._asked.items():
-            answer = topology.answer(offset)
-            outcome = "forgotten" if answer is None else "accepted" if answer.accepted else "refused"
-            counted[f"{what}: {outcome}"] += 1
+            counted[f"{what}: {_outcome(topology, offset)}"] += 1
         return counted
 
-    def _ask(self, request: Request, state: str) -> None:
-        _log.info("%8.3f %s", asyncio.get_running_loop().time(), request)
-        self._asked[self._cluster.ask(request)] = f"{request.kind} of {state}"
+    def changes(self, topology: Topology) -> int:
+        """Return how many requests have changed nodes, placements or indexes, but for those that a run begins with."""
+        return sum(
+            _outcome(topology, offset) == "accepted" and what not in CHANGES_NOTHING
+            for offset, what in self._asked.items()
+            if offset not in self._first
+        )
 
     def _for_node(self, node: NodeId, *, is_room: bool) -> Request:
         if is_room and self._rng.random() < 0.15:
@@ -157,6 +191,11 @@ class Operator:
         nodes = self._cluster.view().topology.nodes.values()
         zones = {node.zone for node in nodes if node.group == group and node.state is NodeState.ACTIVE}
         return replace(wanted, groups=(group,), replication=max(1, min(wanted.replication, len(zones))))
+
+
+def _outcome(topology: Topology, offset: Offset) -> str:
+    answer = topology.answer(offset)
+    return "forgotten" if answer is None else "accepted" if answer.accepted else "refused"
 
 
 def _state(known: object) -> str:

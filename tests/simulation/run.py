@@ -47,6 +47,7 @@ class Result:
     seed: int
     faults: Counter[str] = field(default_factory=Counter)
     requests: Counter[str] = field(default_factory=Counter)
+    changes: int = 0
     searches: int = 0
     incomplete: int = 0
     judged: int = 0
@@ -114,7 +115,8 @@ class Run:
         result = self.result
         result.faults = self._faults.counted
         result.faults["post delayed"] = sum(node.delayed for node in self._cluster.nodes.values())
-        result.requests = self._operator.granted(self._cluster.view().topology)
+        topology = self._cluster.view().topology
+        result.requests, result.changes = self._operator.granted(topology), self._operator.changes(topology)
         result.searches, result.incomplete = self._searcher.searches, self._searcher.incomplete
         result.judged = self._searcher.judged + self._audit.judged
         result.stale = self._searcher.stale + self._audit.stale

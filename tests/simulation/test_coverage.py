@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-import pytest
-
 from tests.simulation.coverage import build_table, find_uncovered, sum_up
 from tests.simulation.run import Result
 
@@ -11,6 +9,7 @@ ONE = Result(
     1,
     Counter({"node killed": 5, "log away": 1}),
     Counter({"drain_node of active: accepted": 2}),
+    changes=2,
     searches=7,
     documents=5,
 )
@@ -27,23 +26,6 @@ def test_sum_up_knows_the_poorest_seed() -> None:
     assert total.faults == {"node killed": 8, "log away": 1}
     assert (total.faults_min, total.changes_min) == (3, 0)
     assert (total.documents_min, total.searches_min) == (5, 3)
-
-
-@pytest.mark.parametrize(
-    ("what", "changes"),
-    [
-        ("drain_node of active: accepted", 1),
-        ("rebuild_node of active: accepted", 1),
-        ("drain_node of active: refused", 0),
-        ("add_node of absent: accepted", 0),
-        ("activate_node of active: accepted", 0),
-        ("resume_index of active: accepted", 0),
-        ("update_settings of active: accepted", 0),
-    ],
-)
-def test_request_that_was_granted_and_changed_nothing_is_no_change(what: str, changes: int) -> None:
-    """Nor is one that was refused, nor what a run begins with."""
-    assert sum_up([Result(1, requests=Counter({what: 1}))]).changes_min == changes
 
 
 def test_sum_up_keeps_the_digest_of_every_seed() -> None:
