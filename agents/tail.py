@@ -4,9 +4,9 @@ Two views of one fold: *visible* counts finished tasks only; *accepted* counts w
 writer continues. Whatever happens (a failed task, an ambiguous answer, a late post of a former owner, a wiped or an
 older disk), it shows here, and the writer goes on from here. Nothing else is remembered about a node.
 
-What always holds: each page begins with a task that was seen before, unless nothing was; where that task is missing or
-another one, the node has another disk, and everything is forgotten. Who calls it: the worker, once a node. It must not
-know: HTTP, or the log.
+What always holds: each page begins with a task that was seen before, unless nothing was; where that task is missing,
+another one, or waits though it had finished, the node has another disk, and everything is forgotten. Who calls it: the
+worker, once a node. It must not know: HTTP, or the log.
 """
 
 from collections import Counter
@@ -168,7 +168,7 @@ def start_tail(tasks: Sequence[TaskView]) -> NodeTail:
 
 def fold_page(tail: NodeTail, tasks: Sequence[TaskView]) -> NodeTail | None:
     """Return the tail after all tasks from ``tail.read_from`` on, by uid; None where they are of another disk."""
-    if tail.oldest is not None and (not tasks or _seen(tasks[0]) != tail.oldest):
+    if tail.oldest is not None and (not tasks or _seen(tasks[0]) != tail.oldest or _waits_again(tail, tasks[0])):
         return None
     page_last = tasks[-1].uid if tasks else -1
     found: dict[Incarnation, list[NodeTask]] = {incarnation: [] for incarnation in tail.indexes}
@@ -221,6 +221,16 @@ def _settle(index: IndexTail, tasks: Sequence[NodeTask]) -> IndexTail:
     first = next((at for at, task in enumerate(rest) if task.state is TaskState.WAITING), len(rest))
     folded = rest[first - 1].uid if first else index.folded
     return IndexTail(fold_tasks(index.visible, rest[:first]), folded, tuple(rest[first:]))
+
+
+def _waits_again(tail: NodeTail, view: TaskView) -> bool:
+    """Return whether a task that had finished has not: the disk is one from before, and what it did may be missing."""
+    task = _ours(view)
+    return (
+        task is not None
+        and task.state is TaskState.WAITING
+        and task.uid <= tail.index(task.metadata.incarnation).folded
+    )
 
 
 def _with_marks(tail: NodeTail, tasks: Sequence[TaskView]) -> NodeTail:

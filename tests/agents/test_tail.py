@@ -93,6 +93,14 @@ def test_answer_that_a_page_has_overtaken_changes_nothing() -> None:
     assert note_posted(tail, 1, view.metadata or "") == tail
 
 
+def test_older_disk_is_noticed_by_a_task_that_waits_again() -> None:
+    """A disk copied while its last task waited: the same task, not done yet, and what it did is not there."""
+    tail = start_tail([make_view(0, 0, 5), make_view(1, 5, 9)])
+
+    assert fold_page(tail, [make_view(1, 5, 9, "enqueued")]) is None
+    assert fold_page(tail, [make_view(1, 5, 9), make_view(2, 9, 12, "enqueued")]) is not None
+
+
 def test_other_disk_is_noticed_by_the_task_seen_last() -> None:
     """An emptied disk, an older one, and an older one that has since grown past it: none has that very task."""
     tail = start_tail([make_view(0, 0, 5), make_view(1, 5, 9)])

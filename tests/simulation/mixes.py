@@ -2,9 +2,10 @@
 
 The usual mix has some of everything, most of all writes: whatever a copy has missed is soon written anew. What a lost
 disk or a lost log has taken shows longer where these are frequent and most documents are written once; that is the
-second mix. In the third, copies move most of the time while nodes freeze, so that searches meet what is just being left.
-In the fourth, nodes that hold copies are given other weights, zones and groups. What always holds: a seed of the usual
-mix does what it did before there was another.
+second mix. In the third, copies move most of the time while nodes freeze, so that searches meet what is just being
+left. In the fourth, nodes that hold copies are given other weights, zones and groups.
+
+What always holds: a seed of the usual mix does what it did before there was another.
 """
 
 from collections.abc import Mapping

@@ -160,14 +160,14 @@ FOLDS = (
 
 MUTANTS: Mapping[str, Mutant] = {
     "readable before it has caught up": Mutant(
-        _put((query.routing, "readable_replicas"), mutant=_read_all_that_began), ("copies",), 25
+        _put((query.routing, "readable_replicas"), mutant=_read_all_that_began), ("copies",), 4
     ),
-    "drop without replacing the key": Mutant(_drop_unfenced, ("copies",), 3),
+    "drop without replacing the key": Mutant(_drop_unfenced, ("copies",), 14, "moves"),
     "the maximum instead of the assignment": Mutant(
         _put((streams.cursor, "_fold_part"), mutant=_fold_to_the_maximum), ("equal", "cursor"), 3
     ),
     "a late post that leaves a gap is believed": Mutant(
-        _put((streams.cursor, "_fold_part"), mutant=_fold_no_gap), ("equal", "cursor"), 31
+        _put((streams.cursor, "_fold_part"), mutant=_fold_no_gap), ("equal", "cursor"), 1
     ),
     "a cluster fold that refuses records": Mutant(_put(*FOLDS, mutant=_fold_legal_only), ("fold",), 6),
     "the cursor advances when a post is accepted": Mutant(
@@ -183,10 +183,10 @@ MUTANTS: Mapping[str, Mutant] = {
         _put((agents.worker.mover, "plan_moves"), mutant=_begin_again), ("settled",), 1
     ),
     "a lost disk is never rebuilt": Mutant(
-        _put((agents.worker.node_keeper, "plan_node"), mutant=_adopt_once), ("settled",), 2
+        _put((agents.worker.node_keeper, "plan_node"), mutant=_adopt_once), ("settled",), 1
     ),
     "a part that one node alone has a shard of is asked nowhere else": Mutant(
-        _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 96
+        _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 21, "moves"
     ),
     "a changed disk goes unnoticed": Mutant(
         _put((agents.worker.tail_follower, "fold_page"), mutant=_fold_whatever_disk),

@@ -10,7 +10,12 @@ from typing import Any
 from tests.simulation.coverage import find_uncovered
 from tests.simulation.mutants import MUTANTS
 
-SEEDS: Mapping[str, range] = {"usual": range(1, 501), "losses": range(1, 26), "shares": range(1, 26)}
+SEEDS: Mapping[str, range] = {
+    "usual": range(1, 501),
+    "losses": range(1, 26),
+    "moves": range(1, 26),
+    "shares": range(1, 26),
+}
 """Of the usual run, of every mix: each takes about half a second of a core."""
 
 FAULTS_FLOOR: Mapping[str, int] = {

@@ -35,6 +35,14 @@ def test_seeds_full_of_losses_hold(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+def test_seeds_full_of_moves_hold(tmp_path: Path) -> None:
+    """Copies move most of the time, while nodes freeze: what must always hold does."""
+    covered = require_seeds_hold(SEEDS["moves"], tmp_path, mix="moves")
+    assert covered["changes_min"] >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_seeds_in_which_nodes_take_other_shares_hold(tmp_path: Path) -> None:
     """Nodes that hold copies are given other weights, zones and groups: what must always hold does."""
     require_shares(require_seeds_hold(SEEDS["shares"], tmp_path, mix="shares"))
