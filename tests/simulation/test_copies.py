@@ -95,6 +95,22 @@ async def test_copy_leaves_after_one_that_was_whole_and_begun_anew_since_and_is_
         Copies(cluster).look()
 
 
+async def test_copy_leaves_after_one_that_left_itself_before_the_next_look_and_is_kept() -> None:
+    """A third copy took the place of both, one after the other: each left beside one that was whole."""
+    async with _cluster() as cluster:
+        third = replace(NEW, node=NodeId("n3"), attempt=Attempt(6))
+        cluster.add_node(third.node)
+        _write(cluster, NodeRecord(third.node, "http://n3"), third)
+        copies = Copies(cluster)
+        _publish(cluster, NEW)
+        copies.look()
+        _leave(cluster)
+        _publish(cluster, third)
+        _write(cluster, replace(NEW, state=ReplicaState.LEAVING, attempt=Attempt(8)))
+
+        copies.look()
+
+
 async def test_copy_that_is_to_be_dropped_anew_has_left_before() -> None:
     """What the others are when a disk has changed under a copy that had left says nothing of how it left."""
     async with _cluster() as cluster:
