@@ -111,8 +111,8 @@ def plan_windows(search: SearchRequest, rules: IndexRules, lists: KeyLists) -> W
     order = TieOrder([keys.hits for keys in lists], name)
     if ranks_by_score(search, rules):
         planned = _windows_by_score(lists, window, order)
-        reaches = (own.offset + own.limit >= len(keys.hits) for keys, own in zip(lists, planned, strict=True))
-        if any(at_end and not keys.is_whole for keys, at_end in zip(lists, reaches, strict=True)):
+        parts = zip(lists, planned, strict=True)
+        if any(not keys.is_whole and own.offset + own.limit >= len(keys.hits) for keys, own in parts):
             return None
         return WindowPlan(lists, planned, order)
     merged = merge_hits(

@@ -230,26 +230,28 @@ def _page(case: SearchCase, *, keys: Round, windows: Round) -> MergedAnswer | No
 
 def _after_heads(case: SearchCase, rounds: Sequence[Round]) -> Ask | MergedAnswer:
     merged = _merge_heads(case, rounds)
-    if _has_lost(rounds[-1]):
-        # Nobody has answered for some: asked again, nobody would. The answer says that it lacks them.
+    # Only a search's own ``distinct`` can be left away; the setting is in the nodes.
+    hides = merged.orphaned and case.search.distinct is not None and case.rules.distinct is None
+    # Where nobody has answered for some, nobody would if asked again: the answer says that it lacks them.
+    if not (merged.short or hides) or _has_lost(rounds[-1]):
         return merged
     hits_max, shortest = case.rules.hits_max, head_length(case.search, case.rules)
-    if merged.orphaned and case.search.distinct is not None and case.rules.distinct is None:
-        # Only a search's own ``distinct`` can be left away; the setting is in the nodes.
+    if hides:
         return Ask(Purpose.PLAIN, length=min(max(shortest * LONGER_FACTOR, PLAIN_HITS_MIN), hits_max))
-    length = rounds[-1].ask.length or shortest
     tries = sum(each.ask.purpose is Purpose.LONGER for each in rounds)
+    if tries >= LONGER_MAX:
+        return merged
     parts = [part for part, _ in _newest(rounds)]
+    ended = [parts[number] for number in merged.short]
     # The second time whoever can end too early; there is no third, unless other nodes have answered than were asked.
-    ended = merged.short if not tries else range(len(parts)) if merged.short else ()
-    if tries < LONGER_MAX and (
-        early := [parts[number] for number in ended if _length(parts[number], rounds, shortest) < shortest]
-    ):
-        return Ask(Purpose.LONGER, tuple(early), length=shortest)
-    if not merged.short or length >= hits_max or tries >= LONGER_MAX:
+    early = tuple(part for part in (parts if tries else ended) if _length(part, rounds, shortest) < shortest)
+    if early:
+        return Ask(Purpose.LONGER, early, length=shortest)
+    length = rounds[-1].ask.length or shortest
+    if length >= hits_max:
         return merged
     longer = hits_max if tries == LONGER_MAX - 1 else min(length * LONGER_FACTOR, hits_max)
-    return Ask(Purpose.LONGER, tuple(parts[number] for number in merged.short), length=longer)
+    return Ask(Purpose.LONGER, tuple(ended), length=longer)
 
 
 def _has_lost(last: Round) -> bool:
