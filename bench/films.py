@@ -14,15 +14,14 @@ from miroir.produce import produce
 from miroir.stack import Stack
 from miroir.visibility import until_visible
 from schemas.ids import IndexUid
-from schemas.requests import CreateIndex
+from schemas.requests import SHARDS_DEFAULT, CreateIndex
 from streams.kafka.writer import KafkaLogWriter
 
 VISIBLE_S = 600.0
-SHARDS = 12
 
 
 async def load(
-    stack: Stack, uid: IndexUid, documents: Iterable[FileDocument], *, replication: int, shards: int = SHARDS
+    stack: Stack, uid: IndexUid, documents: Iterable[FileDocument], *, replication: int, shards: int = SHARDS_DEFAULT
 ) -> int:
     """Create the index, produce the documents to Kafka, wait until all is visible; return how many."""
     await create_index(stack, CreateIndex(uid, "id", shards=shards, replication=replication))
@@ -35,6 +34,6 @@ async def load(
     return produced.documents
 
 
-async def load_films(stack: Stack, uid: IndexUid, *, replication: int, shards: int = SHARDS) -> int:
+async def load_films(stack: Stack, uid: IndexUid, *, replication: int, shards: int = SHARDS_DEFAULT) -> int:
     """Load the films that come with the project."""
     return await load(stack, uid, read_documents(FILMS), replication=replication, shards=shards)

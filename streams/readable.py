@@ -86,8 +86,11 @@ def read_beyond_bound(
     seen = {r.node: p for r in topology.replicas_of(index.uid, shard) if (p := progress.of(r)) is not None}
     best = max((found.cursor for found in seen.values()), default=0)
     # A copy of an empty shard lacks nothing, also before anybody has seen it at the end.
-    never_had_all = {node for node, found in seen.items() if found.at_end_ms == 0 and found.end > 0}
-    return tuple(node for node in nodes if node in never_had_all or seen[node].cursor < best - lag_records_max)
+    return tuple(
+        node
+        for node in nodes
+        if (seen[node].at_end_ms == 0 and seen[node].end > 0) or seen[node].cursor < best - lag_records_max
+    )
 
 
 def readable_shards(
