@@ -123,11 +123,13 @@ class Copies:
                 continue
             index = topology.indexes[leaving.uid]
             # One that has left since then, before anybody looked, was there when this one left.
-            since = [r for r in topology.leaving if r.shard == leaving.shard and r.attempt > leaving.attempt]
-            others = (
-                *topology.replicas_of(leaving.uid, leaving.shard),
-                *(replica for replica in since if replica.incarnation == leaving.incarnation),
-            )
+            place = (leaving.incarnation, leaving.shard)
+            since = [
+                replica
+                for replica in topology.leaving
+                if (replica.incarnation, replica.shard) == place and replica.attempt > leaving.attempt
+            ]
+            others = (*topology.replicas_of(leaving.uid, leaving.shard), *since)
             was_whole = any(self._was_whole(other, leaving) for other in others)
             if self._ends.get((index.incarnation, leaving.shard), 0) and not was_whole:
                 raise BrokenInvariantError("kept", f"{leaving} leaves, and none of {others} was ever whole")

@@ -6,11 +6,8 @@ from typing import Any
 import pytest
 
 from schemas.events import NodeRecord, NodeState
-from schemas.ids import NodeId, Partition, Position, ShardId
+from schemas.ids import NodeId, Position, ShardId
 from schemas.keys import derive_key
-from schemas.progress import Progress, build_progress, build_progress_key
-from streams.log import Append
-from streams.topics import PROGRESS
 from tests.query.http.stand import NODE_KEY, SEARCH_KEYS, Stand
 from tests.query.http.stub_node import shards_of
 
@@ -100,19 +97,9 @@ async def test_search_of_copies_that_have_never_been_whole_says_so(stand: Stand)
     """Where nothing better is there, what is being made is read, and the answer names the shards."""
     index = await stand.films()
     for replica in stand.topology.replicas_of(index.uid, ShardId(2)):
-        begun = Progress(
-            *(index.uid, index.incarnation, replica.shard, replica.node, replica.attempt),
-            cursor=Position(1),
-            end=Position(9),
-            settings_version=index.settings_version,
-            seen_ms=stand.log.now_ms,
-        )
-        stand.log.append(Append(PROGRESS, Partition(0), build_progress_key(begun), build_progress(begun)))
+        await stand.see(replica, cursor=Position(1), end=Position(9), at_end_ms=0)
     told = {"shards": 4, "answered": 4, "missing": [], "behind": [2]}
 
-    async with asyncio.timeout(60):
-        while stand.service.behind(index.uid) != (ShardId(2),):
-            plain = await stand.call("POST", "/indexes/films/search", {})
     plain = await stand.call("POST", "/indexes/films/search", {})
     federated = await stand.call("POST", "/multi-search", {"federation": {}, "queries": [{"indexUid": "films"}]})
 
