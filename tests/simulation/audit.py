@@ -16,6 +16,7 @@ from schemas.posts import Drop, Post, parse_metadata
 from streams.cursor import UNTOUCHED
 from tests.fakes.node import Disk
 from tests.simulation.cluster import SimulatedCluster
+from tests.simulation.judge import Judge
 from tests.simulation.simulated_node import SimulatedNode
 from tests.simulation.truth import BrokenInvariantError, Truth, Value
 
@@ -35,20 +36,18 @@ class Audit:
     Args:
         cluster: whose copies are looked at.
         truth: what they must hold.
+        judge: of what was published of them.
         rng: of the looks, and of nothing else.
 
     Attributes:
-        judged: how many copies were held against what was published of them.
-        stale: how many of these showed older documents while a late post may just have come.
         compared: how many pairs of copies stood at one position.
     """
 
-    def __init__(self, cluster: SimulatedCluster, truth: Truth, rng: random.Random) -> None:
-        self.judged = 0
-        self.stale = 0
+    def __init__(self, cluster: SimulatedCluster, truth: Truth, judge: Judge, rng: random.Random) -> None:
         self.compared = 0
         self._cluster = cluster
         self._truth = truth
+        self._judge = judge
         self._rng = rng
         self._tails: dict[NodeId, tuple[Disk, NodeTail]] = {}
 
@@ -116,20 +115,15 @@ class Audit:
         seen = self._cluster.view().progress.of(held.replica)
         if seen is None:
             return
-        self.judged += 1
-        try:
-            self._truth.require_as_new(
-                held.documents,
-                index.incarnation,
-                held.replica.shard,
-                cursor=int(seen.cursor),
-                what=f"{held.replica}, as it was published,",
-                checker="published",
-            )
-        except BrokenInvariantError:
-            if not self._cluster.may_be_late(held.replica.node):
-                raise
-            self.stale += 1
+        self._judge.judge(
+            held.documents,
+            index.incarnation,
+            held.replica.shard,
+            held.replica.node,
+            cursor=int(seen.cursor),
+            what=f"{held.replica}, as it was published,",
+            checker="published",
+        )
 
 
 def _reach(node: SimulatedNode, incarnation: Incarnation, shard: ShardId) -> int:

@@ -16,6 +16,7 @@ from streams.partitioning import partition_of
 from tests.simulation.audit import Audit
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.faults import Faults
+from tests.simulation.judge import Judge
 from tests.simulation.mixes import USUAL, Mix
 from tests.simulation.operator import Operator
 from tests.simulation.searcher import Searcher
@@ -75,10 +76,11 @@ class Run:
         self._mix = mix
         self._cluster = SimulatedCluster(self._rng)
         self._truth = Truth()
-        self._searcher = Searcher(self._cluster, self._truth, self._rng)
+        self._judge = Judge(self._cluster, self._truth)
+        self._searcher = Searcher(self._cluster, self._judge, self._rng)
         self._operator = Operator(self._cluster, self._rng)
         self._faults = Faults(self._cluster, self._truth, self._rng, mix)
-        self._audit = Audit(self._cluster, self._truth, random.Random(f"{seed} audit"))
+        self._audit = Audit(self._cluster, self._truth, self._judge, random.Random(f"{seed} audit"))
         self._version = 0
 
     async def run(self) -> Result:
@@ -118,8 +120,7 @@ class Run:
         topology = self._cluster.view().topology
         result.requests, result.changes = self._operator.granted(topology), self._operator.changes(topology)
         result.searches, result.incomplete = self._searcher.searches, self._searcher.incomplete
-        result.judged = self._searcher.judged + self._audit.judged
-        result.stale = self._searcher.stale + self._audit.stale
+        result.judged, result.stale = self._judge.judged, self._judge.stale
         result.compared = self._audit.compared
         result.digest = self._cluster.digest()
         result.seconds = asyncio.get_running_loop().time()

@@ -23,8 +23,9 @@ from streams.readable import LAG_RECORDS_MAX, ProgressView
 from streams.topology import Topology
 from tests.simulation.cluster import SEARCH_S, LogView, SimulatedCluster
 from tests.simulation.copies import Copies
+from tests.simulation.judge import Judge
 from tests.simulation.simulated_node import MASTER_KEY
-from tests.simulation.truth import BrokenInvariantError, Truth
+from tests.simulation.truth import BrokenInvariantError
 
 VIEW_S = 0.5
 """Most that a query service's view is behind the log."""
@@ -55,23 +56,19 @@ class Searcher:
 
     Args:
         cluster: where it searches.
-        truth: what it must find.
+        judge: of what it finds.
         rng: of the run.
 
     Attributes:
         searches: how many were answered whole.
         incomplete: how many were not, for a reason.
-        judged: how many copies were looked at.
-        stale: how many of them showed older documents while a late post may just have come.
     """
 
-    def __init__(self, cluster: SimulatedCluster, truth: Truth, rng: random.Random) -> None:
+    def __init__(self, cluster: SimulatedCluster, judge: Judge, rng: random.Random) -> None:
         self.searches = 0
         self.incomplete = 0
-        self.judged = 0
-        self.stale = 0
         self._cluster = cluster
-        self._truth = truth
+        self._judge = judge
         self._rng = rng
         self._view = LogView(cluster.log)
         self._copies = Copies(cluster)
@@ -169,15 +166,8 @@ class Searcher:
             seen = [found for replica in copies if (found := search.progress.of(replica)) is not None]
             if not seen:
                 raise BrokenInvariantError("begun", f"{what} is read, not having begun")
-            self.judged += 1
             cursor = max(int(seen[0].cursor), self._copies.must_show(copies[0], search.topology))
-            try:
-                held = node.held(uid, shard)
-                self._truth.require_as_new(held, index.incarnation, shard, cursor=cursor, what=what)
-            except BrokenInvariantError:
-                if not self._cluster.may_be_late(name):
-                    raise
-                self.stale += 1
+            self._judge.judge(node.held(uid, shard), index.incarnation, shard, name, cursor=cursor, what=what)
 
     def _require_excused(self, index: IndexRecord, missing: Collection[ShardId]) -> None:
         """Raise where a shard that nobody answered for was whole on a node that was well, all the time and before."""

@@ -28,6 +28,7 @@ from streams.topics import PROGRESS
 from tests.fakes.node import Work
 from tests.simulation.audit import Audit
 from tests.simulation.cluster import SimulatedCluster
+from tests.simulation.judge import Judge
 from tests.simulation.truth import BrokenInvariantError, Truth
 
 FILMS = IndexRecord(IndexUid("films"), Incarnation(1), "films", 1, 1, SettingsVersion(1), 0, 0, primary_key="id")
@@ -45,7 +46,8 @@ class _Lab:
     def __init__(self) -> None:
         self.cluster = SimulatedCluster(random.Random(1))
         self.truth = Truth()
-        self.audit = Audit(self.cluster, self.truth, random.Random(1))
+        self.judge = Judge(self.cluster, self.truth)
+        self.audit = Audit(self.cluster, self.truth, self.judge, random.Random(1))
         self._posts = 0
         for replica in (ONE, OTHER):
             node = self.cluster.add_node(replica.node)
@@ -103,7 +105,7 @@ async def test_copies_that_hold_what_they_claim_are_compared_and_judged() -> Non
 
         lab.audit.look()
 
-        assert (lab.audit.compared, lab.audit.judged, lab.audit.stale) == (1, 1, 0)
+        assert (lab.audit.compared, lab.judge.judged, lab.judge.stale) == (1, 1, 0)
 
 
 async def test_copy_that_lacks_what_its_own_tasks_say_is_found() -> None:
@@ -162,7 +164,7 @@ async def test_copy_that_shows_less_than_was_published_is_found_unless_its_own_n
         lab.cluster.nodes[ONE.node].well_since_s = asyncio.get_running_loop().time()
         lab.audit.look()
 
-        assert lab.audit.stale == 1
+        assert lab.judge.stale == 1
 
 
 async def test_copy_on_another_disk_is_judged_by_the_tasks_of_that_one() -> None:
