@@ -2,11 +2,12 @@
 
 ``python -m bench.oracle [--searches N] [--seed N] [--json]``: films, cities and a dictionary, each once on one embedded
 node and once in 12 shards on three nodes, two copies each; searches of every kind put to both, decided round by round
-as the query service does. An answer is equal when the list of ranking keys over the window, totals, page fields, facets
-in their order and statistics are. Documents whose keys are equal may stand in either order, and those of a tie that
-lies whole within the window must be the same; but which of a tie ``distinct`` keeps is the tie's order. Left out, as in
-``bench.merge``: totals and facets under ``rankingScoreThreshold`` and ``distinct``, but not the total of a page under
-``distinct`` that is not said to be inexact. ``matchingStrategy: frequency`` counts apart, and so do scores.
+as the query service does. The same over HTTP, with real processes: ``bench.oracle_stack``. An answer is equal when the
+list of ranking keys over the window, totals, page fields, facets in their order and statistics are. Documents whose
+keys are equal may stand in either order, and those of a tie that lies whole within the window must be the same; but
+which of a tie ``distinct`` keeps is the tie's order. Left out, as in ``bench.merge``: totals and facets under
+``rankingScoreThreshold`` and ``distinct``, but not the total of a page under ``distinct`` that is not said to be
+inexact. ``matchingStrategy: frequency`` counts apart, and so do scores.
 """
 
 import argparse
@@ -50,11 +51,8 @@ class Pair:
 
 def load_pair(name: str, directory: Path = DIRECTORY_DEFAULT, *, step: int = 1) -> Pair:
     """Return a recorded index with every ``step``-th of its documents."""
-    recording = _recording(name, directory)
-    plain, documents = load_documents(name, directory, step=step)
-    # Everything displayed: sort values of hidden attributes are compared too.
-    settings = {**plain, "displayedAttributes": ["*"]}
-    recorded = [case["request"] for case in recording["cases"]]
+    settings, documents = load_documents(name, directory, step=step)
+    recorded = recorded_searches(name, directory)
     single, sharded = EmbeddedIndex(name, settings, documents), ShardedIndex(name, settings, documents)
     return Pair(name, single, sharded, documents, recorded)
 
@@ -65,21 +63,52 @@ def load_documents(
     """Return settings and every ``step``-th document of a recorded index."""
     recording = _recording(name, directory)
     lines = _document_lines(directory.parent, recording["documents"])[::step]
-    return recording["settings"], [orjson.loads(line) for line in lines]
+    # Everything displayed: sort values of hidden attributes are compared too.
+    return {**recording["settings"], "displayedAttributes": ["*"]}, [orjson.loads(line) for line in lines]
+
+
+def recorded_searches(name: str, directory: Path = DIRECTORY_DEFAULT) -> Sequence[Mapping[str, Any]]:
+    """Return the searches of a recorded index."""
+    return [case["request"] for case in _recording(name, directory)["cases"]]
+
+
+def share_of(searches: int, number: int, of: int) -> int:
+    """Return how many of the searches one index gets of so many."""
+    return searches // of + (number < searches % of)
 
 
 def differences(pair: Pair, body: Mapping[str, Any]) -> list[str]:
     """Return in which respects the sharded answer differs from the single node's; none means equal."""
-    asked = {**body, "showRankingScoreDetails": True, "showRankingScore": True}
+    asked = with_scores(body)
     wanted, merged = pair.single.search(asked), pair.sharded.merged(asked)
-    got, search = merged.body, parse_search(dict(body))
-    distinct = distinct_attribute(search, pair.sharded.rules) is not None
+    distinct = distinct_attribute(parse_search(dict(body)), pair.sharded.rules) is not None
+    return compare(body, merged.body, wanted, distinct=distinct, inexact_total=merged.inexact_total)
+
+
+def with_scores(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the search whose answer can be compared: with what its hits are ranked by."""
+    return {**body, "showRankingScoreDetails": True, "showRankingScore": True}
+
+
+def compare(
+    body: Mapping[str, Any], got: Mapping[str, Any], wanted: Mapping[str, Any], *, distinct: bool, inexact_total: bool
+) -> list[str]:
+    """Return in which respects two answers differ.
+
+    Args:
+        body: the search.
+        got: the sharded answer.
+        wanted: the single node's.
+        distinct: whether the search or the index drops duplicates.
+        inexact_total: whether the sharded answer calls its total an estimate.
+    """
+    search = parse_search(dict(body))
     found = _differing_hits(got["hits"], wanted["hits"], whole=_is_whole(wanted), keys_only=distinct)
     if [hit["_rankingScore"] for hit in got["hits"]] != [hit["_rankingScore"] for hit in wanted["hits"]]:
         found.append("scores")
     if search.ranking_score_threshold is not None:
         return found
-    if not distinct or (search.is_paged and not merged.inexact_total):
+    if not distinct or (search.is_paged and not inexact_total):
         found += [name for name in _NUMBERS if got.get(name) != wanted.get(name)]
     if not distinct:
         # As bytes: the order of facets and of their values counts.
@@ -87,34 +116,47 @@ def differences(pair: Pair, body: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def measure(pairs: Sequence[Pair], searches: int, seed: int) -> dict[str, Any]:
-    """Return the counts of equal answers and a list of those that differ."""
-    counts = dict.fromkeys(
-        ("searches", "equal", "no_text", "no_text_equal", "text", "text_equal", "frequency", "scores_equal"), 0
-    )
-    differing: list[dict[str, Any]] = []
-    frequency_differing: list[dict[str, Any]] = []
-    for pair, body in _searches(pairs, searches, seed):
-        found = differences(pair, body)
-        scores_equal = "scores" not in found
-        found = [name for name in found if name != "scores"]
-        entry = {"index": pair.name, "search": body, "differs": found}
+class Tally:
+    """Counts of equal answers, and a list of those that differ."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(
+            ("searches", "equal", "no_text", "no_text_equal", "text", "text_equal", "frequency", "scores_equal"), 0
+        )
+        self._differing: list[dict[str, Any]] = []
+        self._frequency_differing: list[dict[str, Any]] = []
+
+    def add(self, name: str, body: Mapping[str, Any], differs: Sequence[str]) -> None:
+        """Count one search of an index, and in which respects its answers differed."""
+        counts, found = self._counts, [respect for respect in differs if respect != "scores"]
+        entry = {"index": name, "search": body, "differs": found}
         if body.get("matchingStrategy") == "frequency":
             counts["frequency"] += 1
-            frequency_differing += [entry] if found else []
-            continue
+            self._frequency_differing += [entry] if found else []
+            return
         kind = "text" if (body.get("q") or "").strip() else "no_text"
         counts["searches"] += 1
         counts[kind] += 1
-        counts["scores_equal"] += scores_equal
+        counts["scores_equal"] += "scores" not in differs
         counts["equal"] += not found
         counts[f"{kind}_equal"] += not found
-        differing += [entry] if found else []
+        self._differing += [entry] if found else []
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {**self._counts, "differing": self._differing, "frequency_differing": self._frequency_differing}
+
+
+def measure(pairs: Sequence[Pair], searches: int, seed: int) -> dict[str, Any]:
+    """Return the counts of equal answers and a list of those that differ."""
+    tally = Tally()
+    for pair, body in _searches(pairs, searches, seed):
+        tally.add(pair.name, body, differences(pair, body))
     rounds: dict[str, int] = {}
     for pair in pairs:
         for purpose, count in pair.sharded.asked.items():
             rounds[purpose] = rounds.get(purpose, 0) + count
-    return {**counts, "rounds": rounds, "differing": differing, "frequency_differing": frequency_differing}
+    return {**tally.to_json(), "rounds": rounds}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -130,13 +172,18 @@ def main(arguments: Sequence[str]) -> None:
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
         return
+    show_tally(result)
+    print(f"rounds: {result['rounds']}")
+
+
+def show_tally(result: Mapping[str, Any]) -> None:
+    """Print what a tally counted."""
     print(f"{result['equal']} of {result['searches']} answers equal the single node's")
     print(f"{result['no_text_equal']} of {result['no_text']} without text")
     print(f"{result['text_equal']} of {result['text']} with text")
     print(f"{result['scores_equal']} of {result['searches']} with the same scores")
     apart = result["frequency"]
     print(f"{apart - len(result['frequency_differing'])} of {apart} with matchingStrategy frequency, counted apart")
-    print(f"rounds: {result['rounds']}")
     for entry in result["differing"]:
         asked = json.dumps(entry["search"], ensure_ascii=False)
         print(f"differs in {', '.join(entry['differs'])}: {entry['index']} {asked}")
@@ -160,7 +207,7 @@ def _searches(pairs: Sequence[Pair], searches: int, seed: int) -> Iterator[tuple
     """Yield the recorded searches, and as many more of every kind as are wanted, spread over the indexes."""
     generator = random.Random(seed)
     for number, pair in enumerate(pairs):
-        count = searches // len(pairs) + (number < searches % len(pairs))
+        count = share_of(searches, number, len(pairs))
         for body in (*pair.recorded, *build_searches(pair.name, pair.documents, count, generator)):
             yield pair, body
 

@@ -47,6 +47,9 @@ _SHAPES: Mapping[str, _Shape] = {
     "wordnet": _Shape(("words", "definition"), ("pos", "lexfile"), (), ("lexfile",), ("pos", "words")),
 }
 
+GEO_LIST_MAX = 1000
+"""Documents of a list by distance that a node gives in order."""
+
 _POINTS = ((48.85, 2.35), (40.7, -74.0), (-33.9, 151.2), (35.7, 139.7))
 
 
@@ -153,3 +156,56 @@ def _threshold(_shape: _Shape, _documents: Sequence[Document], random: Random) -
 def _format(shape: _Shape, _documents: Sequence[Document], random: Random) -> dict[str, Any]:
     field = random.choice(shape.texts)
     return {"attributesToHighlight": ["*"], "attributesToCrop": [field], "attributesToRetrieve": ["id", field]}
+
+
+def build_facet_searches(
+    name: str, documents: Sequence[Document], count: int, random: Random
+) -> Iterator[dict[str, Any]]:
+    """Yield ``count`` searches in the values of an index's facets."""
+    shape = _SHAPES[name]
+    for _ in range(count):
+        field = random.choice(shape.values)
+        body: dict[str, Any] = {"facetName": field}
+        if random.random() < 0.7:
+            body["facetQuery"] = str(_value(documents, field, random))[: random.randint(1, 6)]
+        if random.random() < 0.4:
+            body |= _filter(shape, documents, random)
+        if random.random() < 0.3:
+            body["q"] = _text(shape, documents, random)
+        yield body
+
+
+def build_lists(name: str, documents: Sequence[Document], count: int, random: Random) -> Iterator[dict[str, Any]]:
+    """Yield ``count`` questions for an index's documents themselves: filtered, sorted, in pages.
+
+    Of those by distance none goes beyond a thousand documents, where Meilisearch 1.50 begins with the nearest anew, and
+    none has a second criterion: whatever lies within a metre of the nearest is equally far for a node, and the nearest
+    of one node is not that of all.
+    """
+    shape = _SHAPES[name]
+    for _ in range(count):
+        body: dict[str, Any] = {"offset": random.choice((0, 0, 7, 300)), "limit": random.choice((1, 20, 100, 1000))}
+        if random.random() < 0.7:
+            body |= _filter(shape, documents, random)
+        if random.random() < 0.5:
+            body |= _sort(shape, documents, random)
+            if body["sort"][0].startswith("_geoPoint"):
+                body["sort"] = body["sort"][:1]
+                body["limit"] = min(body["limit"], GEO_LIST_MAX - body["offset"])
+        yield body
+
+
+def build_federated(name: str, documents: Sequence[Document], count: int, random: Random) -> Iterator[dict[str, Any]]:
+    """Yield ``count`` federated searches of two or three queries, which name no index yet."""
+    shape = _SHAPES[name]
+    for _ in range(count):
+        queries = []
+        for _ in range(random.randint(2, 3)):
+            query: dict[str, Any] = {"q": _text(shape, documents, random)}
+            if random.random() < 0.5:
+                query |= _filter(shape, documents, random)
+            if random.random() < 0.5:
+                query["federationOptions"] = {"weight": random.choice((0.3, 1.0, 2.0))}
+            queries.append(query)
+        window = {"offset": random.choice((0, 0, 5, 40)), "limit": random.choice((5, 20, 100))}
+        yield {"federation": window, "queries": queries}
