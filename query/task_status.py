@@ -86,8 +86,7 @@ def derive_outcome(task: TaskRecord, view: StatusView) -> Outcome:
     if task.request is not None and (refusal := _answer(task.request, view.topology)) is not None:
         return refusal
     index = None if task.index is None else view.topology.indexes.get(task.index)
-    incarnation = task.request if task.type == "indexCreation" else task.incarnation
-    if index is None or (incarnation is not None and index.incarnation != incarnation):
+    if index is None or _is_of_earlier(task, index):
         # The index is gone, or another has its name: whatever the task did went with it.
         return Outcome(TaskStatus.SUCCEEDED)
     if task.type == "indexDeletion":
@@ -98,6 +97,17 @@ def derive_outcome(task: TaskRecord, view: StatusView) -> Outcome:
         made = task.request <= index.settings_version
         return _versions(task.request, index, view) if made else Outcome(TaskStatus.SUCCEEDED)
     return _documents(task, index, view)
+
+
+def _is_of_earlier(task: TaskRecord, index: IndexRecord) -> bool:
+    """Return whether the task was for an earlier index of this name.
+
+    An index's incarnation is the offset of the request that made it; what a request was for follows from its own
+    offset, whatever of the log had been read by whoever wrote the task.
+    """
+    if task.request is not None:
+        return index.incarnation > task.request
+    return task.incarnation is not None and index.incarnation != task.incarnation
 
 
 def _answer(request: Offset, topology: Topology) -> Outcome | None:
@@ -134,8 +144,9 @@ def _documents(task: TaskRecord, index: IndexRecord, view: StatusView) -> Outcom
         if not waited or any(copy.cursor < end for copy in waited.values()):
             return RUNNING
         seen_ms = max(seen_ms, *(copy.seen_ms for copy in waited.values()))
-    # A deletion has no record that could be refused: what lies between its records is somebody else's.
-    found = None if task.type == "documentDeletion" else view.dead.within(index.topic, task.ranges)
+    # A deletion has no record that could be refused; what lies between the records of a post is somebody else's.
+    pieces = {partition: task.pieces.get(partition, (whole,)) for partition, whole in task.ranges.items()}
+    found = None if task.type == "documentDeletion" else view.dead.within(index, pieces)
     if found is None:
         return Outcome(TaskStatus.SUCCEEDED, seen_ms=seen_ms)
     letter = found.first

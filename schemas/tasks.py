@@ -26,6 +26,8 @@ class TaskRecord:
         enqueued_ms: milliseconds since 1970.
         request: offset in the requests topic that must have been accepted, or None.
         ranges: positions ``[start, end)`` of each partition that must have become visible.
+        pieces: of those partitions where records of others lie between the task's own: the positions ``[start, end)``
+            of its own, in order.
         details: Meilisearch's ``details``, as far as known when it was written.
         custom_metadata: the user's own.
         error_code: why the whole post was refused before anything of it was produced, as Meilisearch's error code;
@@ -41,6 +43,7 @@ class TaskRecord:
     enqueued_ms: int
     request: Offset | None = None
     ranges: Mapping[Partition, tuple[Position, Position]] = field(default_factory=dict)
+    pieces: Mapping[Partition, tuple[tuple[Position, Position], ...]] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)  # Meilisearch owns the shape
     custom_metadata: str | None = None
     error_code: str = ""

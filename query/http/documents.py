@@ -140,11 +140,11 @@ async def delete_all(request: web.Request) -> web.Response:
     metadata = request.query.get("customMetadata")
     if index is None:
         return await _no_index(service, uid, {"deletedDocuments": 0}, metadata)
-    topic = index.topic
+    present = index
 
     def is_dead(partition: Partition, offset: Offset) -> bool:
-        stand = {partition: (Position(offset), Position(offset + 1))}
-        return service.views.dead.within(topic, stand) is not None
+        stand = {partition: ((Position(offset), Position(offset + 1)),)}
+        return service.views.dead.within(present, stand) is not None
 
     reader = service.make_reader()
     try:
@@ -270,6 +270,7 @@ async def _accepted(
         index.uid,
         incarnation=index.incarnation,
         ranges=produced.ranges,
+        pieces=produced.pieces,
         details=details,
         custom_metadata=metadata,
     )

@@ -5,8 +5,8 @@ the incarnation that every earlier request of this process for that index has le
 not know: HTTP.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from query.http.clock import now_ms
 from query.http.views import Views
@@ -30,10 +30,12 @@ class Produced:
     Attributes:
         ranges: half-open positions of each partition, from the first of them to the last.
         last: the last one's offset in each partition.
+        pieces: of partitions where records of others lie between them: the half-open positions that are their own.
     """
 
     ranges: dict[Partition, tuple[Position, Position]]
     last: dict[Partition, Offset]
+    pieces: dict[Partition, tuple[tuple[Position, Position], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +105,7 @@ class Writes:
             for each in records
         ]
         offsets = await self._writer.append(appends) if appends else ()
-        ranges: dict[Partition, tuple[Position, Position]] = {}
-        last: dict[Partition, Offset] = {}
-        for append, offset in zip(appends, offsets, strict=True):
-            start, _ = ranges.get(append.partition, (Position(offset), None))
-            ranges[append.partition] = (start, Position(offset + 1))
-            last[append.partition] = offset
-        return Produced(ranges, last)
+        return produced_at([(append.partition, offset) for append, offset in zip(appends, offsets, strict=True)])
 
     async def append_task(self, task: TaskRecord) -> TaskUid:
         """Append a client's task and return its uid.
@@ -129,6 +125,21 @@ class Writes:
         if await self._views.wait_for(decided, timeout_s=ANSWER_WAIT_S) is None:
             message = f"request {request} has not been answered within {ANSWER_WAIT_S:.0f} s: is a worker running?"
             raise InvalidRequestError("miroir_unavailable", message)
+
+
+def produced_at(places: Iterable[tuple[Partition, Offset]]) -> Produced:
+    """Return where documents went that lie at these places; each partition's in order."""
+    found: dict[Partition, list[tuple[Position, Position]]] = {}
+    for partition, offset in places:
+        pieces, start = found.setdefault(partition, []), Position(offset)
+        if pieces and pieces[-1][1] == start:
+            start, _ = pieces.pop()
+        pieces.append((start, Position(offset + 1)))
+    return Produced(
+        {partition: (pieces[0][0], pieces[-1][1]) for partition, pieces in found.items()},
+        {partition: Offset(pieces[-1][1] - 1) for partition, pieces in found.items()},
+        {partition: tuple(pieces) for partition, pieces in found.items() if len(pieces) > 1},
+    )
 
 
 def task_now(kind: str, index: IndexUid | None, **fields: object) -> TaskRecord:

@@ -122,6 +122,15 @@ def test_documents_with_dead_letters_fail_once_visible() -> None:
     assert _status(_documents(9), _view(dead=dead)) is TaskStatus.PROCESSING
 
 
+def test_dead_letters_between_a_posts_own_records_are_another_posts() -> None:
+    """Two posts at one time lie in one partition by turns; each fails for its own records only."""
+    mine = ((Position(2), Position(4)), (Position(6), Position(8)))
+    task = _task(ranges={Partition(0): (Position(2), Position(8))}, pieces={Partition(0): mine})
+
+    assert _status(task, _view(dead=(_letter(4), _letter(5)))) is TaskStatus.SUCCEEDED
+    assert derive_outcome(task, _view(dead=(_letter(4), _letter(7)))).message == "bad 7"
+
+
 def test_refused_post_has_failed() -> None:
     """A post that was refused before anything was produced says why."""
     outcome = derive_outcome(_task(error_code="invalid_document_id", error_message="no"), _view())
@@ -176,9 +185,16 @@ def test_request_about_an_index_without_primary_key_waits_for_nobody() -> None:
 
 def test_deletion_accepted_and_folded_has_succeeded() -> None:
     """The index is gone, or another stands under its name."""
-    task = _task("indexDeletion", request=Offset(9))
+    assert _status(_task("indexDeletion", request=Offset(9)), _view(values=(ANSWERED,))) is TaskStatus.SUCCEEDED
+    assert _status(_task("indexDeletion", request=Offset(2)), _view()) is TaskStatus.SUCCEEDED
 
-    assert _status(task, _view(values=(ANSWERED,))) is TaskStatus.SUCCEEDED
+
+def test_settings_of_an_index_just_made_anew_are_waited_for() -> None:
+    """Whoever wrote the task still saw the index before: what the request was for follows from the request."""
+    task = _task("settingsUpdate", request=Offset(9), incarnation=Incarnation(1))
+
+    assert _status(task, _view(version=8)) is TaskStatus.PROCESSING
+    assert _status(task, _view(version=9)) is TaskStatus.SUCCEEDED
 
 
 def test_request_that_changed_nothing_has_succeeded() -> None:

@@ -1,13 +1,14 @@
 """What a query service appends: in order, to the right partition, waiting for what must be decided first."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from query.http.views import Views
-from query.http.writes import Keyed, Writes, task_now
+from query.http.writes import Keyed, Writes, produced_at, task_now
 from schemas.errors import InvalidRequestError, LogUnavailableError
 from schemas.events import AnswerRecord, ClusterValue, ControllerRecord, IndexRecord, build_key, build_value
 from schemas.ids import Incarnation, IndexUid, Offset, Partition, Position, SettingsVersion
@@ -62,6 +63,20 @@ async def test_documents_stand_in_their_keys_partition_in_the_order_given(record
         assert [(r.key, r.value) for r in desk.log.records(INDEX.topic, shard)] == [(e.key, e.value) for e in mine]
         assert produced.ranges.get(shard) == ((0, len(mine)) if mine else None)
         assert produced.last.get(shard) == (len(mine) - 1 if mine else None)
+
+
+@given(st.lists(st.integers(0, 40), unique=True, min_size=1).map(sorted))
+def test_pieces_hold_exactly_a_posts_own_offsets(offsets: list[int]) -> None:
+    """Named only where records of others lie between them; the range reaches from the first to the last."""
+    partition = Partition(1)
+    produced = produced_at([(partition, Offset(offset)) for offset in offsets])
+
+    start, end = produced.ranges[partition]
+    assert (start, end, produced.last[partition]) == (offsets[0], offsets[-1] + 1, offsets[-1])
+    assert (partition in produced.pieces) == (len(offsets) < end - start)
+    pieces = produced.pieces.get(partition, ((start, end),))
+    assert [offset for first, last in pieces for offset in range(first, last)] == offsets
+    assert all(one[1] < other[0] for one, other in pairwise(pieces))
 
 
 async def test_task_is_read_back_under_its_uid() -> None:
