@@ -62,6 +62,7 @@ class SearchTrace(NamedTuple):
         rounds: in order.
         decided_s: time spent deciding and merging.
         took_s: in all.
+        unread: the copies of each shard that could not be asked, with the reason; empty where nobody looked.
     """
 
     epoch: int
@@ -70,6 +71,7 @@ class SearchTrace(NamedTuple):
     rounds: Sequence[RoundTrace]
     decided_s: float
     took_s: float
+    unread: Sequence[Mapping[NodeId, str]] = ()
 
 
 def build_explanation(case: SearchCase, merged: MergedAnswer, trace: SearchTrace) -> dict[str, Any]:
@@ -89,13 +91,17 @@ def build_trace(index: str, trace: SearchTrace) -> dict[str, Any]:
         "tookMs": _ms(trace.took_s),
         "mergeMs": _ms(trace.decided_s),
         "replicas": [
-            {"shard": shard, "readable": list(nodes), "asked": answered.get(ShardId(shard))}
+            {"shard": shard, "readable": list(nodes), **_unread(trace, shard), "asked": answered.get(ShardId(shard))}
             for shard, nodes in enumerate(trace.readable)
         ],
         "away": {node: strip_report(reason) for node, reason in trace.away.items()},
         "rounds": [_round(each) for each in trace.rounds],
         "missing": list(trace.rounds[-1].missing if trace.rounds else ()),
     }
+
+
+def _unread(trace: SearchTrace, shard: int) -> dict[str, Any]:
+    return {"unread": dict(trace.unread[shard])} if trace.unread else {}
 
 
 def _round(trace: RoundTrace) -> dict[str, Any]:

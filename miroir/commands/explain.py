@@ -28,6 +28,11 @@ def explain(
         print_json(answer)
         return
     out.print(question_table(answer))
+    for each in answer["replicas"]:
+        for name, reason in each["unread"].items():
+            err.print(f"not read: shard {each['shard']} on {escape(name)}: {escape(str(reason))}")
+    if answer["missing"]:
+        err.print(f"[bold]no copy answered[/bold] of the shards {', '.join(map(str, answer['missing']))}")
     for name, reason in answer["away"].items():
         err.print(f"left alone: {escape(name)}: {escape(str(reason))}")
     for reason in answer["inexact"]:

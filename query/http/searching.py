@@ -6,8 +6,8 @@ know: how a request was written, or how nodes are asked.
 
 import logging
 import time
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -39,7 +39,7 @@ from query.search import SearchKind, SearchRequest
 from query.validate import validate
 from schemas.errors import InvalidSearchError, MiroirError
 from schemas.events import IndexRecord
-from schemas.ids import IndexUid, ShardId
+from schemas.ids import IndexUid, NodeId, ShardId
 
 _log = logging.getLogger(__name__)
 
@@ -67,9 +67,14 @@ async def run_search(service: Service, uid: IndexUid, search: SearchRequest, dem
 
 
 async def run_explain(service: Service, uid: IndexUid, search: SearchRequest, demands: Demands) -> SearchAnswer:
-    """Return how a search is carried out instead of its answer; see ``run_search``."""
-    read, case = await _read(service, uid, search, demands)
-    return SearchAnswer(_explanation(service, case, read), read.missing)
+    """Return how a search is carried out instead of its answer, whatever shards that answer would lack.
+
+    Raises:
+        as ``run_search``, but for ``NoReplicaError``.
+    """
+    read, case = await _read(service, uid, search, replace(demands, partial=True))
+    unread = service.unread(service.views.searched.index(uid))
+    return SearchAnswer(_explanation(service, case, read, unread), read.missing)
 
 
 async def run_facet_search(service: Service, uid: IndexUid, wanted: FacetSearch, demands: Demands) -> SearchAnswer:
@@ -125,9 +130,11 @@ async def _read(
     return read, cases[-1]
 
 
-def _explanation(service: Service, case: SearchCase, read: Read[MergedAnswer]) -> dict[str, Any]:
+def _explanation(
+    service: Service, case: SearchCase, read: Read[MergedAnswer], unread: Sequence[Mapping[NodeId, str]] = ()
+) -> dict[str, Any]:
     away = {node: service.health.reason(node) for node in service.health.away}
-    return build_explanation(case, read.outcome, read.trace._replace(away=away))
+    return build_explanation(case, read.outcome, read.trace._replace(away=away, unread=unread))
 
 
 async def _facet_search(service: Service, uid: IndexUid, wanted: FacetSearch, demands: Demands) -> SearchAnswer:

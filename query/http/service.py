@@ -4,7 +4,7 @@ Who calls it: every route, through ``service_of``. It must not know: any route.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -25,6 +25,7 @@ from schemas.ids import INDEX_UID_BYTES_MAX, IndexUid, NodeId, ShardId, parse_in
 from streams.log import LogReader
 from streams.readable import ProgressView, read_beyond_bound
 from streams.topology import Topology
+from streams.unread import unread_copies
 
 NEWER_VIEW_S = 1.0
 """How long a read that met a replaced key waits for the record that says so: it was written before the key was
@@ -113,6 +114,14 @@ class Service:
         """Return the shards that are read from copies which lack something, as there are no better ones; in order."""
         found = self._readable.get(uid)
         return () if found is None else found.behind
+
+    def unread(self, index: IndexRecord) -> Sequence[Mapping[NodeId, str]]:
+        """Return of each shard the copies that may not be read now, with the reason."""
+        lag_records_max = 0 if self.is_former(index) else self.settings.lag_records_max
+        return [
+            unread_copies(self.views.searched, self.views.progress, index, shard, lag_records_max=lag_records_max)
+            for shard in map(ShardId, range(index.shards))
+        ]
 
     def _behind(self, index: IndexRecord) -> tuple[ShardId, ...]:
         if self.is_former(index):

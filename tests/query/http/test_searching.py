@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.ids import NodeId
+from schemas.ids import IndexUid, NodeId, ShardId
 from tests.query.http.stand import Stand
 from tests.query.nodes.raw_server import Line, RawServer
 
@@ -23,6 +23,36 @@ async def test_explain_tells_of_a_node_that_fails(stand: Stand) -> None:
     assert any(asked["node"] == "a" and "NodeRejectedError" in asked["outcome"] for asked in questions)
     assert all(replica["asked"] in replica["readable"] for reply in replies for replica in reply.body["replicas"])
     assert all(reply.body["indexUid"] == "films" and reply.body["tookMs"] > 0 for reply in replies)
+
+
+async def test_explain_tells_of_shards_without_a_copy(stand: Stand) -> None:
+    """A search that would be a 503 is explained all the same: which shards, and why nobody answered for them."""
+    index = await stand.films(replication=1)
+    lost = [shard for shard, nodes in enumerate(stand.service.readable(index)) if "a" in nodes]
+    await stand.nodes["a"].stop()
+
+    search = await stand.call("POST", "/indexes/films/search", {"q": "film"})
+    reply = await stand.call("POST", "/indexes/films/explain", {"q": "film"})
+
+    assert search.error == (503, "miroir_shard_unavailable")
+    assert lost
+    assert (reply.status, reply.body["missing"]) == (200, lost)
+    assert "shards are missing" in reply.body["inexact"]
+    assert "NodeUnreachableError" in str(reply.body["rounds"])
+
+
+async def test_explain_tells_why_a_copy_is_not_read(stand: Stand) -> None:
+    """One whose worker does not reach its node, in words."""
+    await stand.films()
+    replica = stand.topology.replicas_of(IndexUid("films"), ShardId(0))[0]
+    await stand.see(replica, away=True)
+
+    reply = await stand.call("POST", "/indexes/films/explain", {"q": "film"})
+
+    told = reply.body["replicas"][0]
+    assert "does not reach the node" in told["unread"][replica.node]
+    assert replica.node not in told["readable"]
+    assert all(each["unread"] == {} for each in reply.body["replicas"][1:])
 
 
 async def _break(line: Line, answer: bytes, *, ending: str) -> None:
