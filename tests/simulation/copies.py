@@ -6,7 +6,7 @@ Progress is only believed where it lowers what is asked of a copy; what a copy m
 import asyncio
 
 from schemas.events import ReplicaRecord, build_key
-from schemas.ids import Attempt, Incarnation, NodeId, Partition, ShardId
+from schemas.ids import Attempt, Incarnation, NodeId, Partition, ShardId, node_index_uid
 from schemas.progress import parse_progress
 from streams.log import TopicPartition
 from streams.topics import CLUSTER, PROGRESS
@@ -103,7 +103,9 @@ class Copies:
         node, progress = self._cluster.nodes[replica.node], view.progress.of(replica)
         record = view.topology.nodes.get(replica.node)
         is_well = not node.is_down and not node.is_frozen and record is not None and node.knows(record.search_key)
-        return is_well and progress is not None and progress.at_end_ms > 0 and not progress.away
+        # A disk from before the index may have come back while no worker lives who would publish so.
+        has_index = node.has_index(node_index_uid(replica.uid, replica.incarnation))
+        return is_well and has_index and progress is not None and progress.at_end_ms > 0 and not progress.away
 
     def _note_published(self) -> None:
         """Take in every progress since the last look, also what was overwritten since, or is of a node now away."""

@@ -9,7 +9,17 @@ import pytest
 
 from agents.decision import build_puts
 from schemas.events import ClusterValue, IndexRecord, NodeRecord, ReplicaRecord, ReplicaState
-from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Partition, Position, SettingsVersion, ShardId
+from schemas.ids import (
+    Attempt,
+    Incarnation,
+    IndexUid,
+    NodeId,
+    Partition,
+    Position,
+    SettingsVersion,
+    ShardId,
+    node_index_uid,
+)
 from schemas.keys import derive_key
 from schemas.progress import Progress, build_progress, build_progress_key
 from streams.log import Append, TopicSpec
@@ -154,6 +164,7 @@ async def test_copy_whose_node_was_away_between_two_looks_is_whole_since_then() 
     async with _cluster() as cluster:
         node, copies = cluster.nodes[NEW.node], Copies(cluster)
         node.disk.keys[derive_key(MASTER_KEY, "")] = NO_NAME
+        node.create_index(node_index_uid(NEW.uid, NEW.incarnation))
         _publish(cluster, NEW)
         copies.look()
         before_s = copies.whole_since_s[NEW]
@@ -163,3 +174,15 @@ async def test_copy_whose_node_was_away_between_two_looks_is_whole_since_then() 
         copies.look()
 
         assert before_s < copies.whole_since_s[NEW] == node.there_since_s
+
+
+async def test_copy_on_a_disk_without_its_index_is_not_whole() -> None:
+    """An older disk has come back, and nobody lives who would publish so."""
+    async with _cluster() as cluster:
+        node, copies = cluster.nodes[NEW.node], Copies(cluster)
+        node.disk.keys[derive_key(MASTER_KEY, "")] = NO_NAME
+        _publish(cluster, NEW)
+
+        copies.look()
+
+        assert NEW not in copies.whole_since_s
