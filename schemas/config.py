@@ -124,7 +124,10 @@ class Settings(BaseModel):
         30.0, description="A failed node that was there for this long is taken back; twice as long with each failure."
     )
 
-    search_timeout_s: Seconds = Field(5.0, description="Deadline of one search, above the nodes' searchCutoffMs.")
+    search_timeout_s: Seconds = Field(
+        5.0,
+        description="Deadline of one search. A node may take 0.4 of it, above its searchCutoffMs (1.5 s if not set).",
+    )
     search_partial: bool = Field(
         default=False, description="Answer without shards that have no copy, and say so; else such a search is a 503."
     )

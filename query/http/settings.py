@@ -13,7 +13,9 @@ from query.http.bodies import json_response, read_json, read_parameters
 from query.http.errors import not_supported
 from query.http.indexes import ask
 from query.http.service import Service, index_of, service_of, uid_of
+from query.nodes.gather import FIRST_TRY
 from query.nodes.health import VERSION
+from schemas.errors import InvalidRequestError
 from schemas.meilisearch_embedders import shown_embedders
 from schemas.meilisearch_settings import DEFAULT_SETTINGS, RESET_ALL, SUB_ROUTES, validate_setting, validate_settings
 from schemas.requests import UpdateSettings
@@ -75,8 +77,27 @@ async def reset_setting(request: web.Request) -> web.Response:
 
 async def _change(request: web.Request, change: Mapping[str, Any]) -> web.Response:
     uid, service = uid_of(request), service_of(request)
+    _check_cutoff(service, change)
     await _check_embedders(service, change)
     return await ask(service, UpdateSettings(uid, change), KIND, uid, dict(change))
+
+
+def _check_cutoff(service: Service, change: Mapping[str, Any]) -> None:
+    """Refuse a cutoff longer than one node may take of a search: whoever used all of it would be given up each time.
+
+    Raises:
+        InvalidRequestError: it is longer.
+    """
+    cutoff_ms, timeout_s = change.get("searchCutoffMs"), service.settings.search_timeout_s
+    most_ms = FIRST_TRY * timeout_s * 1000
+    if cutoff_ms is None or cutoff_ms <= most_ms:
+        return
+    message = (
+        f"Invalid value at `.searchCutoffMs`: {cutoff_ms} is more than the {most_ms:.0f} ms that one node may take of a"
+        f" search, so that another can still be asked. Give workers and services a search_timeout_s of"
+        f" {cutoff_ms / 1000 / FIRST_TRY:g} or more first; this one's is {timeout_s:g}."
+    )
+    raise InvalidRequestError("invalid_settings_search_cutoff_ms", message)
 
 
 async def _check_embedders(service: Service, change: Mapping[str, Any]) -> None:

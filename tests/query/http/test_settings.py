@@ -72,6 +72,8 @@ async def test_settings_changed_are_waited_for_on_every_copy(stand: Stand) -> No
         ("PUT", "/indexes/films/settings/stop-words", {"a": 1}, (400, "invalid_settings_stop_words")),
         ("PUT", "/indexes/films/settings/ranking-rules", ["bogus"], (400, "invalid_settings_ranking_rules")),
         ("PATCH", "/indexes/films/settings/embedders", {"x": {"source": "rest"}}, (501, "miroir_not_supported")),
+        ("PATCH", "/indexes/films/settings", {"searchCutoffMs": 2001}, (400, "invalid_settings_search_cutoff_ms")),
+        ("PUT", "/indexes/films/settings/search-cutoff-ms", 9999, (400, "invalid_settings_search_cutoff_ms")),
         ("GET", "/indexes/nope/settings", None, (404, "index_not_found")),
         ("PUT", "/indexes/films/settings/chat", {}, (501, "miroir_not_supported")),
     ],
@@ -85,6 +87,15 @@ async def test_settings_that_are_wrong_append_nothing(
 
     assert (await stand.call(method, path, body)).error == error
     assert stand.log.records("miroir.requests") == before
+
+
+async def test_longest_cutoff_that_fits_is_taken(stand: Stand) -> None:
+    """Two fifths of a search's deadline, which is 5 s; none at all is Meilisearch's own."""
+    await stand.films(0)
+
+    for cutoff_ms in (2000, None):
+        changed = await stand.call("PUT", "/indexes/films/settings/search-cutoff-ms", cutoff_ms, raw=b"null")
+        assert (await stand.finished(changed))["status"] == "succeeded"
 
 
 async def test_embedders_change_by_name_and_show_as_they_were_set(stand: Stand) -> None:
