@@ -12,7 +12,7 @@ from streams.unread import unread_copies
 from tests.streams.test_readable import BOUND, INDEX, NODES, any_cluster, at, make_cluster, make_view, readable
 
 
-def unread(*seen: Progress) -> dict[str, str]:
+def unread(*seen: Progress) -> dict[NodeId, str]:
     """Return why nodes are not read."""
     return dict(unread_copies(make_cluster(), make_view(*seen), INDEX, ShardId(0), lag_records_max=BOUND))
 
