@@ -36,6 +36,7 @@ class Coverage:
     judged: int = 0
     stale: int = 0
     compared: int = 0
+    folds: int = 0
     digests: dict[int, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -65,6 +66,7 @@ def sum_up(results: Iterable[Result]) -> Coverage:
         total.judged += result.judged
         total.stale += result.stale
         total.compared += result.compared
+        total.folds += result.folds
         total.digests[result.seed] = result.digest
     return total
 
@@ -87,7 +89,7 @@ def build_table(total: Coverage) -> Iterator[str]:
     yield f"{total.searches} searches whole, {total.incomplete} not, with every copy of a shard on nodes that were away"
     yield (
         f"{total.judged} copies judged, {total.stale} of them excused for older documents, just after a post may have"
-        f" come late; {total.compared} pairs compared"
+        f" come late; {total.compared} pairs compared; {total.folds} folds of the cluster topic held against fresh ones"
     )
     yield (
         f"at the least {total.faults_min} faults, {total.changes_min} granted changes, {total.documents_min} documents"

@@ -72,8 +72,7 @@ class Faults:
         kind = self._rng.choice(self._mix.node_faults)
         self.count(f"node {kind}", node.id)
         if kind == "killed":
-            node.is_down = True
-            node.down_since_s = asyncio.get_running_loop().time()
+            node.go_down()
         elif kind == "frozen":
             node.is_frozen = True
         elif kind == "answers lost":

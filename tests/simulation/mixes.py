@@ -3,7 +3,9 @@
 The usual mix has some of everything, most of all writes: whatever a copy has missed is soon written anew. What a lost
 disk or a lost log has taken shows longer where these are frequent and most documents are written once; that is the
 second mix. In the third, copies move most of the time while nodes freeze, so that searches meet what is just being
-left. In the fourth, nodes that hold copies are given other weights, zones and groups.
+left. In the fourth, nodes that hold copies are given other weights, zones and groups. In the fifth, nodes stay away
+until they count as failed, others are gone before they have joined, indexes stop for trimmed logs; and whatever there
+is to ask of nodes and indexes is asked of those.
 
 What always holds: a seed of the usual mix does what it did before there was another.
 """
@@ -85,4 +87,21 @@ MOVES = Mix(
 
 SHARES = replace(USUAL, weights={**USUAL.weights, "change share": 6})
 
-MIXES: Mapping[str, Mix] = {"usual": USUAL, "losses": LOSSES, "moves": MOVES, "shares": SHARES}
+STATES = replace(
+    USUAL,
+    weights={
+        **USUAL.weights,
+        "ask": 6,
+        "break node": 8,
+        "mend node": 5,
+        "break worker": 1,
+        "mend worker": 6,
+        "trim": 0.6,
+        "be absent": 0,
+        "ask rarely": 10,
+    },
+    node_faults=("killed", "killed", "killed", "frozen"),
+    disks=("as it was", "as it was", "empty"),
+)
+
+MIXES: Mapping[str, Mix] = {"usual": USUAL, "losses": LOSSES, "moves": MOVES, "shares": SHARES, "states": STATES}

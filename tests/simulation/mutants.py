@@ -23,7 +23,7 @@ import query.routing
 import streams.cursor
 import streams.moves
 import tests.simulation.cluster
-import tests.simulation.settled
+import tests.simulation.folds
 from agents.reconcile import Adopt, NodePlan, plan_node
 from agents.tail import NodeTail, TaskView, fold_page
 from agents.worker.set_aside import DeadLetters
@@ -155,7 +155,7 @@ FOLDS = (
     (agents.worker.app, "fold_cluster"),
     (agents.worker.cluster_writer, "fold_cluster"),
     (tests.simulation.cluster, "fold_cluster"),
-    (tests.simulation.settled, "fold_cluster"),
+    (tests.simulation.folds, "fold_cluster"),
 )
 
 MUTANTS: Mapping[str, Mutant] = {

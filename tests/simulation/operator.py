@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from schemas.events import NodeState
+from schemas.events import IndexState, NodeRecord, NodeState
 from schemas.ids import IndexUid, NodeId, Offset
 from schemas.requests import (
     ActivateNode,
@@ -28,11 +28,20 @@ from streams.topology import Topology
 from tests.simulation.cluster import SimulatedCluster
 
 NODES_MAX = 6
+NODES_MORE_MAX = 10
+"""With those that join to be away."""
+
 INDEXES = ("films", "books")
 GROUPS = ((0,), (0,), (0, 1))
 
 ZONES = ("a", "b", "c")
 WEIGHTS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+UNREACHED = 0.3
+"""Part of what is asked of nodes in rare states that names a new one, which is gone again before it is active."""
+
+UNREACHED_S = (0.0, 0.8)
+"""When it goes: before it was looked at, so that it is refused, or while it joins."""
 
 CHANGES_NOTHING = frozenset(
     (
@@ -136,6 +145,27 @@ class Operator:
         as_it_is = AddNode(known.id, known.url, known.weight, known.zone, known.group)
         self.ask_for(replace(as_it_is, **self._rng.choice(share)), _state(known))
 
+    def ask_in_rare_states(self) -> None:
+        """Ask for something of a node or index in a state that it is seldom in, or name a node that does not answer."""
+        if self._cluster.log.away:
+            return
+        topology = self._cluster.view().topology
+        paused = [uid for uid, index in sorted(topology.indexes.items()) if index.state is IndexState.PAUSED]
+        if paused and self._rng.random() < 0.5:
+            self.ask_for(self._for_index(self._rng.choice(paused)), str(IndexState.PAUSED))
+            return
+        rare = [known for _, known in sorted(topology.nodes.items()) if known.state is not NodeState.ACTIVE]
+        is_room = len(self._cluster.nodes) < NODES_MORE_MAX
+        if is_room and (not rare or self._rng.random() < UNREACHED):
+            self.join(0)
+            node = self._cluster.nodes[max(self._cluster.nodes, key=lambda name: int(name[1:]))]
+            asyncio.get_running_loop().call_later(self._rng.uniform(*UNREACHED_S), node.go_down)
+        elif rare:
+            states = sorted({known.state for known in rare})
+            state = self._rng.choice(states)
+            known = self._rng.choice([each for each in rare if each.state is state])
+            self.ask_for(self._for_known(known, is_room=is_room), _state(known))
+
     def granted(self, topology: Topology) -> Counter[str]:
         """Return how often each request was accepted and refused, by what it was and the state it was asked in."""
         counted: Counter[str] = Counter()
@@ -153,9 +183,7 @@ class Operator:
 
     def _for_node(self, node: NodeId, *, is_room: bool) -> Request:
         if is_room and self._rng.random() < 0.15:
-            name = next(self._names)
-            self._cluster.add_node(name)
-            return ReplaceNode(node, NodeId(name), f"http://{name}:7700")
+            return self._replacement(node)
         requests: Sequence[Request] = (
             DrainNode(node),
             ActivateNode(node),
@@ -165,6 +193,20 @@ class Operator:
             RebuildNode(node),
         )
         return self._rng.choice(requests)
+
+    def _for_known(self, known: NodeRecord, *, is_room: bool) -> Request:
+        """Return something to ask of a node: also its addition once more, and often its replacement."""
+        draw = self._rng.random()
+        if draw < 0.15:
+            return AddNode(known.id, known.url, known.weight, known.zone, known.group)
+        if draw < 0.4 and is_room:
+            return self._replacement(known.id)
+        return self._for_node(known.id, is_room=False)
+
+    def _replacement(self, node: NodeId) -> ReplaceNode:
+        name = next(self._names)
+        self._cluster.add_node(name)
+        return ReplaceNode(node, NodeId(name), f"http://{name}:7700")
 
     def _for_index(self, uid: IndexUid) -> Request:
         self._asks += 1

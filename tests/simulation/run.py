@@ -16,11 +16,12 @@ from streams.partitioning import partition_of
 from tests.simulation.audit import Audit
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.faults import Faults
+from tests.simulation.folds import Folds
 from tests.simulation.judge import Judge
 from tests.simulation.mixes import USUAL, Mix
 from tests.simulation.operator import Operator
 from tests.simulation.searcher import Searcher
-from tests.simulation.settled import find_unsettled, require_dead_letters, require_fold_survives_compaction
+from tests.simulation.settled import find_unsettled, require_dead_letters
 from tests.simulation.truth import BrokenInvariantError, Truth, Value
 
 STEPS = 300
@@ -54,6 +55,7 @@ class Result:
     judged: int = 0
     stale: int = 0
     compared: int = 0
+    folds: int = 0
     documents: int = 0
     dead: int = 0
     seconds: float = 0.0
@@ -81,6 +83,7 @@ class Run:
         self._operator = Operator(self._cluster, self._rng)
         self._faults = Faults(self._cluster, self._truth, self._rng, mix)
         self._audit = Audit(self._cluster, self._truth, self._judge, random.Random(f"{seed} audit"))
+        self._folds = Folds(self._cluster, random.Random(f"{seed} folds"))
         self._version = 0
 
     async def run(self) -> Result:
@@ -104,6 +107,7 @@ class Run:
                 await asyncio.sleep(self._rng.expovariate(1 / STEP_S))
                 self._step()
                 self._audit.look()
+                self._folds.look()
                 self._require_alive(searching)
             await self._settle(searching)
         finally:
@@ -121,7 +125,7 @@ class Run:
         result.requests, result.changes = self._operator.granted(topology), self._operator.changes(topology)
         result.searches, result.incomplete = self._searcher.searches, self._searcher.incomplete
         result.judged, result.stale = self._judge.judged, self._judge.stale
-        result.compared = self._audit.compared
+        result.compared, result.folds = self._audit.compared, self._folds.compared
         result.digest = self._cluster.digest()
         result.seconds = asyncio.get_running_loop().time()
 
@@ -149,6 +153,7 @@ class Run:
             "trim": faults.trim,
             "be absent": faults.be_absent,
             "change share": self._operator.change_share,
+            "ask rarely": self._operator.ask_in_rare_states,
         }
         weights = self._mix.weights
         (kind,) = self._rng.choices(list(weights), list(weights.values()))
@@ -216,7 +221,7 @@ class Run:
                 raise BrokenInvariantError("settled", f"not after {SETTLE_S:.0f} s: {missing}")
             await asyncio.sleep(0.25)
         self.result.dead = require_dead_letters(self._cluster, self._truth)
-        require_fold_survives_compaction(self._cluster)
+        self._folds.require_equal()
 
 
 def _is_of_the_world(error: BaseException) -> bool:

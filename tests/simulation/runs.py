@@ -15,6 +15,7 @@ SEEDS: Mapping[str, range] = {
     "losses": range(1, 26),
     "moves": range(1, 26),
     "shares": range(1, 26),
+    "states": range(1, 41),
 }
 """Of the usual run, of every mix: each takes about half a second of a core."""
 
@@ -92,6 +93,15 @@ SHARES_FLOOR: Mapping[str, int] = {
 }
 """How often, at the least, another weight, zone or group is asked for in the seeds of the mix that is for it."""
 
+STATES_ASKED = {
+    **dict.fromkeys(
+        ("add", "activate", "drain", "maintain", "rebuild", "remove", "replace"),
+        ("joining", "draining", "maintenance", "failed", "removed"),
+    ),
+    **dict.fromkeys(("create", "delete", "update", "resume"), ("absent", "active", "paused")),
+}
+"""Of what everything must have been asked for in every state, in the seeds of the mix that is for it."""
+
 FAULTS_MIN = 4
 """Of every single seed."""
 
@@ -112,6 +122,9 @@ INCOMPLETE_PART_MAX = 0.13
 
 COMPARED_FLOOR = 20
 """Pairs of copies that stood at one position, of a seed on the average: about half of what was seen."""
+
+FOLDS_FLOOR = 15
+"""Folds of the cluster topic held against fresh ones, of a seed on the average: about half of what was seen."""
 
 
 def run_simulation(first: int, count: int, *options: str) -> subprocess.CompletedProcess[str]:
@@ -144,12 +157,24 @@ def require_shares(covered: Mapping[str, Any]) -> None:
     assert not find_uncovered(covered["requests"], SHARES_FLOOR)
 
 
+def require_states(covered: Mapping[str, Any]) -> None:
+    """Require that every request was made in every state, whatever became of it."""
+    asked = {what.split(": ")[0] for what, times in covered["requests"].items() if times}
+    wanted = {
+        f"{request}_{'index' if 'paused' in states else 'node'} of {state}"
+        for request, states in STATES_ASKED.items()
+        for state in states
+    }
+    assert not wanted - asked
+
+
 def require_floor(covered: Mapping[str, Any]) -> None:
     """Require that the seeds have covered what so many must."""
     share = covered["seeds"] / FLOOR_SEEDS
     assert not find_uncovered(covered["faults"], {what: int(n * share) for what, n in FAULTS_FLOOR.items()})
     assert not find_uncovered(covered["requests"], {what: int(n * share) for what, n in REQUESTS_FLOOR.items()})
     assert covered["compared"] >= COMPARED_FLOOR * covered["seeds"]
+    assert covered["folds"] >= FOLDS_FLOOR * covered["seeds"]
     require_excuses_are_rare(covered)
 
 

@@ -4,11 +4,10 @@ from collections import Counter
 
 from schemas.dead_letters import parse_dead_letter
 from schemas.events import IndexRecord, IndexState, NodeState
-from schemas.ids import Partition, Position, ShardId, node_index_uid
-from streams.log import LogBatch, TopicPartition
+from schemas.ids import Partition, ShardId, node_index_uid
+from streams.log import TopicPartition
 from streams.readable import LAG_RECORDS_MAX, readable_replicas
-from streams.topics import CLUSTER, DEAD, REQUESTS
-from streams.topology import Topology, fold_cluster
+from streams.topics import DEAD, REQUESTS
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.truth import BrokenInvariantError, Truth
 
@@ -78,15 +77,3 @@ def require_dead_letters(cluster: SimulatedCluster, truth: Truth) -> int:
                 if (index.incarnation, ShardId(number), offset) not in found:
                     raise BrokenInvariantError("dead letters", f"{index.uid} shard {number}: none of {offset}")
     return len(found)
-
-
-def require_fold_survives_compaction(cluster: SimulatedCluster) -> None:
-    """Raise where whoever folds the compacted cluster topic afresh sees another cluster."""
-    old = cluster.view().topology
-    where = TopicPartition(CLUSTER, Partition(0))
-    end = cluster.log.partition(where).end
-    cluster.log.compact(where)
-    records = tuple(cluster.log.records(CLUSTER))
-    fresh = fold_cluster(Topology(), [LogBatch(CLUSTER, Partition(0), Position(0), Position(end), records)])
-    if dict(fresh.entities) != dict(old.entities):
-        raise BrokenInvariantError("fold", "a fresh fold of the compacted cluster topic differs from the old one")

@@ -64,6 +64,11 @@ class SimulatedNode(FakeNode):
         self._late: list[asyncio.Task[None]] = []
         self._under_way: list[asyncio.TimerHandle] = []
 
+    def go_down(self) -> None:
+        """Be killed."""
+        self.is_down = True
+        self.down_since_s = asyncio.get_running_loop().time()
+
     async def work(self) -> None:
         """Run batch after batch, while it lives."""
         while True:

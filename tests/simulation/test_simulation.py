@@ -13,6 +13,7 @@ from tests.simulation.runs import (
     require_losses,
     require_seeds_hold,
     require_shares,
+    require_states,
     run_simulation,
 )
 
@@ -46,6 +47,13 @@ def test_seeds_full_of_moves_hold(tmp_path: Path) -> None:
 def test_seeds_in_which_nodes_take_other_shares_hold(tmp_path: Path) -> None:
     """Nodes that hold copies are given other weights, zones and groups: what must always hold does."""
     require_shares(require_seeds_hold(SEEDS["shares"], tmp_path, mix="shares"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_seeds_in_which_everything_is_asked_in_every_state_hold(tmp_path: Path) -> None:
+    """Of nodes that have failed, leave or never came, of indexes that have stopped: what must always hold does."""
+    require_states(require_seeds_hold(SEEDS["states"], tmp_path, mix="states"))
 
 
 @pytest.mark.slow
