@@ -1,8 +1,9 @@
 """What the log says a shard holds, against what a replica says: document by document.
 
-Documents are told apart by a digest of their canonical form, so that a shard of any number of documents takes about
-200 bytes a document. What always holds: two documents are equal exactly where they are the same JSON value, whatever
-their order of fields. Who calls it: ``verify``. It must not know: Kafka or HTTP.
+Documents are told apart by a digest of their canonical form. A shard is compared in blocks, each of some ids in a row,
+and what the blocks have found is added up: so it takes the memory of one block, whatever the shard's size. What always
+holds: two documents are equal exactly where they are the same JSON value, whatever their order of fields. Who calls it:
+``verify``. It must not know: Kafka, HTTP, or where digests are kept.
 """
 
 import hashlib
@@ -23,25 +24,36 @@ EXAMPLES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
+class FaultyIds:
+    """The ids of one kind of fault: how many, and the first few of them in order."""
+
+    count: int = 0
+    examples: tuple[str, ...] = ()
+
+
+NONE = FaultyIds()
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """What comparing one replica of one shard has found.
 
     Attributes:
         documents: how many the replica holds as the log has them.
-        missing: in the log and not in the replica; ids, in order.
-        extra: in the replica and not in the log; ids, in order.
-        different: in both, and not equal; ids, in order.
+        missing: in the log and not in the replica.
+        extra: in the replica and not in the log.
+        different: in both, and not equal.
     """
 
     documents: int
-    missing: tuple[str, ...] = ()
-    extra: tuple[str, ...] = ()
-    different: tuple[str, ...] = ()
+    missing: FaultyIds = NONE
+    extra: FaultyIds = NONE
+    different: FaultyIds = NONE
 
     @property
     def equal(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.missing or self.extra or self.different)
+        return not (self.missing.count or self.extra.count or self.different.count)
 
 
 def digest(document: Mapping[str, Any]) -> bytes:  # a document is any JSON object
@@ -49,19 +61,15 @@ def digest(document: Mapping[str, Any]) -> bytes:  # a document is any JSON obje
     return hashlib.blake2b(canonical_form(document), digest_size=DIGEST_BYTES).digest()
 
 
-def fold_truth(truth: dict[str, bytes], batches: Iterable[OperationBatch]) -> None:
-    """Bring id → digest up to date with these batches, in their order: the last write of an id wins."""
-    for batch in batches:
-        for operation in batch.operations:
-            if operation.document is None:
-                truth.pop(operation.id, None)
-            else:
-                truth[operation.id] = digest(orjson.loads(operation.document))
+def last_digests(batch: OperationBatch) -> Mapping[str, bytes | None]:
+    """Return what a batch leaves of each id that it touches: the digest of its last write; None where that deletes."""
+    last = {operation.id: operation.document for operation in batch.operations}
+    return {key: None if text is None else digest(orjson.loads(text)) for key, text in last.items()}
 
 
-def touched_ids(batches: Iterable[OperationBatch]) -> set[str]:
-    """Return the ids that these batches write or delete."""
-    return {operation.id for batch in batches for operation in batch.operations}
+def touched_ids(batch: OperationBatch) -> set[str]:
+    """Return the ids that a batch writes or deletes."""
+    return {operation.id for operation in batch.operations}
 
 
 def compare(truth: Mapping[str, bytes], found: Mapping[str, bytes], *, changed: Collection[str] = ()) -> Comparison:
@@ -72,8 +80,27 @@ def compare(truth: Mapping[str, bytes], found: Mapping[str, bytes], *, changed: 
         found: id → digest, of the replica.
         changed: ids written after that: the replica may hold either, and nothing is said of them.
     """
-    missing = sorted(truth.keys() - found.keys() - set(changed))
-    extra = sorted(found.keys() - truth.keys() - set(changed))
+    missing = truth.keys() - found.keys() - set(changed)
+    extra = found.keys() - truth.keys() - set(changed)
     both = truth.keys() & found.keys()
-    different = sorted(each for each in both if truth[each] != found[each] and each not in changed)
-    return Comparison(len(both) - len(different), tuple(missing), tuple(extra), tuple(different))
+    different = {each for each in both if truth[each] != found[each] and each not in changed}
+    return Comparison(len(both) - len(different), *map(_faulty, (missing, extra, different)))
+
+
+def add_up(comparison: Comparison, block: Comparison) -> Comparison:
+    """Return what both have found; the block's ids stand behind the others."""
+    return Comparison(
+        comparison.documents + block.documents,
+        _both(comparison.missing, block.missing),
+        _both(comparison.extra, block.extra),
+        _both(comparison.different, block.different),
+    )
+
+
+def _faulty(ids: Iterable[str]) -> FaultyIds:
+    listed = sorted(ids)
+    return FaultyIds(len(listed), tuple(listed[:EXAMPLES_MAX]))
+
+
+def _both(first: FaultyIds, second: FaultyIds) -> FaultyIds:
+    return FaultyIds(first.count + second.count, (*first.examples, *second.examples)[:EXAMPLES_MAX])

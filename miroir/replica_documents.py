@@ -4,7 +4,7 @@ What always holds: a document is a shard's where it carries the shard's marker. 
 ``backup``. It must not know: the log.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import httpx
@@ -47,16 +47,16 @@ class ReplicaDocuments:
         """Leave."""
         await self._http.aclose()
 
-    async def of_shard(self, index: IndexRecord, shard: ShardId, node: NodeRecord) -> Mapping[str, bytes]:
-        """Return id → digest of every document of the shard, whatever their number.
+    async def of_shard(
+        self, index: IndexRecord, shard: ShardId, node: NodeRecord
+    ) -> AsyncIterator[Mapping[str, bytes]]:
+        """Yield id → digest of every document of the shard, page by page.
 
         Raises:
             NodeError: the node does not answer, or not with documents.
         """
-        found: dict[str, bytes] = {}
-        async for document in self.whole_of_shard(index, shard, node):
-            found[_id_of(document, index)] = digest(document)
-        return found
+        async for page in self._pages(index, shard, node, vectors=False):
+            yield _digests(page, index)
 
     async def whole_of_shard(
         self, index: IndexRecord, shard: ShardId, node: NodeRecord, *, vectors: bool = False
@@ -72,29 +72,22 @@ class ReplicaDocuments:
         Raises:
             NodeError: the node does not answer, or not with documents.
         """
-        offset = 0
-        while True:
-            body = {"filter": shards_filter([shard]), "offset": offset, "limit": PAGE}
-            page = (await self._fetch(index, node, {**body, "retrieveVectors": True} if vectors else body))["results"]
+        async for page in self._pages(index, shard, node, vectors=vectors):
             for document in page:
                 yield document
-            offset += len(page)
-            if len(page) < PAGE:
-                return
 
-    async def of_ids(self, index: IndexRecord, ids: Collection[str], node: NodeRecord) -> Mapping[str, bytes]:
-        """Return id → digest of those of these documents that the node has, of whichever shard.
+    async def of_ids(
+        self, index: IndexRecord, ids: Collection[str], node: NodeRecord
+    ) -> AsyncIterator[Mapping[str, bytes]]:
+        """Yield id → digest of those of these documents that the node has, of whichever shard, page by page.
 
         Raises:
             NodeError: the node does not answer, or not with documents.
         """
-        found: dict[str, bytes] = {}
         wanted = sorted(ids)
         for start in range(0, len(wanted), PAGE):
-            page = wanted[start : start + PAGE]
-            answer = await self._fetch(index, node, {"ids": page, "limit": PAGE})
-            found |= {_id_of(document, index): digest(document) for document in answer["results"]}
-        return found
+            body = {"ids": wanted[start : start + PAGE], "limit": PAGE}
+            yield _digests((await self._fetch(index, node, body))["results"], index)
 
     async def count_outside(self, index: IndexRecord, shards: Sequence[ShardId], node: NodeRecord) -> int:
         """Return how many documents of the index are of none of these shards.
@@ -104,6 +97,18 @@ class ReplicaDocuments:
         """
         others = shards_filter(shards).replace(f"{MARKER_FIELD} IN", f"{MARKER_FIELD} NOT IN", 1)
         return int((await self._fetch(index, node, {"filter": others, "limit": 1}))["total"])
+
+    async def _pages(
+        self, index: IndexRecord, shard: ShardId, node: NodeRecord, *, vectors: bool
+    ) -> AsyncIterator[list[dict[str, Any]]]:  # documents
+        body = {"filter": shards_filter([shard]), "limit": PAGE, **({"retrieveVectors": True} if vectors else {})}
+        offset = 0
+        while True:
+            page = (await self._fetch(index, node, {**body, "offset": offset}))["results"]
+            yield page
+            offset += len(page)
+            if len(page) < PAGE:
+                return
 
     async def _fetch(self, index: IndexRecord, node: NodeRecord, body: Mapping[str, Any]) -> Any:  # as the node has it
         uid = node_index_uid(index.uid, index.incarnation)
@@ -121,6 +126,10 @@ class ReplicaDocuments:
         if answer.is_success:
             return orjson.loads(answer.content)
         raise _to_error(node, answer)
+
+
+def _digests(page: Iterable[Mapping[str, Any]], index: IndexRecord) -> Mapping[str, bytes]:
+    return {_id_of(document, index): digest(document) for document in page}
 
 
 def _id_of(document: Mapping[str, Any], index: IndexRecord) -> str:

@@ -3,8 +3,8 @@
 The truth is folded from the log by this process for itself, up to an end fixed when a shard is begun; then the replica
 must reach that end, and is asked for every document that carries the shard's marker. What always holds: no answer of a
 worker or a query service is believed except where a replica stands, and a document written meanwhile is not called
-wrong. Memory is bounded by one shard, or by the sample of it that is looked at. Who calls it: ``miroir verify``, the
-demonstration, tests. It must not know: terminals.
+wrong. Memory is the same whatever a shard's size; only ids that are sampled are kept in it. Who calls it: ``miroir
+verify``, the demonstration, tests. It must not know: terminals.
 """
 
 import asyncio
@@ -16,8 +16,9 @@ from typing import Self
 
 from agents.operations import OperationBatch, parse_operations
 from miroir.cluster_view import ClusterView
-from miroir.comparison import Comparison, compare, fold_truth, touched_ids
+from miroir.comparison import Comparison, add_up, compare, last_digests, touched_ids
 from miroir.condemned import Condemned, fetch_condemned
+from miroir.digest_store import BLOCK_IDS, DigestStore
 from miroir.replica_documents import ReplicaDocuments
 from miroir.sample import Sample, ShardSample
 from schemas.config import Settings
@@ -86,19 +87,21 @@ class VerifyReport:
         return sum(each.comparison.documents for each in self.replicas)
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+@dataclass(slots=True)
+class ShardTruth:
     """What the log says of one shard.
 
     Attributes:
-        documents: id → digest.
+        digests: what it says, and which ids were written after ``end``.
         ids: what is looked at, deleted documents too; None for the whole shard.
         end: up to which position, exclusive.
+        changed_end: up to which position, exclusive, it was looked at which ids were written after ``end``.
     """
 
-    documents: Mapping[str, bytes]
+    digests: DigestStore
     ids: frozenset[str] | None
     end: Position
+    changed_end: Position
 
 
 class Verifier:
@@ -179,49 +182,63 @@ class Verifier:
         partition = TopicPartition(index.topic, Partition(shard))
         bounds = await self._bounds(partition)
         refused = condemned.get(partition, set())
-        truth = await self._fold(index, partition, bounds, refused)
         reports = []
-        for replica in replicas:
-            report = ReplicaReport(index.uid, shard, replica.node, Comparison(0))
-            try:
-                await self._until_reached(replica, bounds.end)
-                found = await self._compare(index, replica, truth, refused)
-                reports.append(replace(report, comparison=found))
-            except (NodeError, _ReplicaError, NotFoundError) as error:
-                reports.append(replace(report, error=str(error)))
+        with DigestStore() as digests:
+            truth = await self._fold(digests, index, partition, bounds, refused)
+            for replica in replicas:
+                report = ReplicaReport(index.uid, shard, replica.node, Comparison(0))
+                try:
+                    await self._until_reached(replica, bounds.end)
+                    found = await self._compare(index, replica, truth, refused)
+                    reports.append(replace(report, comparison=found))
+                except (NodeError, _ReplicaError, NotFoundError) as error:
+                    reports.append(replace(report, error=str(error)))
         return reports
 
-    async def _fold(self, index: IndexRecord, partition: TopicPartition, bounds: Bounds, refused: set[Offset]) -> Truth:
+    async def _fold(
+        self, digests: DigestStore, index: IndexRecord, partition: TopicPartition, bounds: Bounds, refused: set[Offset]
+    ) -> ShardTruth:
         batches = self._operations(index, partition, bounds.beginning, bounds.end, refused)
-        if self._sample is not None:
-            sampled = ShardSample(self._sample)
+        if self._sample is None:
             async for batch in batches:
-                sampled.fold([batch])
-            return Truth(sampled.truth, sampled.ids, bounds.end)
-        documents: dict[str, bytes] = {}
+                digests.write_truth(last_digests(batch))
+            return ShardTruth(digests, None, bounds.end, bounds.end)
+        sampled = ShardSample(self._sample)
         async for batch in batches:
-            fold_truth(documents, [batch])
-        return Truth(documents, None, bounds.end)
+            sampled.fold([batch])
+        documents = list(sampled.truth.items())
+        for start in range(0, len(documents), BLOCK_IDS):
+            digests.write_truth(dict(documents[start : start + BLOCK_IDS]))
+            await _others()
+        return ShardTruth(digests, sampled.ids, bounds.end, bounds.end)
 
     async def _compare(
         self,
         index: IndexRecord,
         replica: ReplicaRecord,
-        truth: Truth,
+        truth: ShardTruth,
         refused: set[Offset],
     ) -> Comparison:
         partition = TopicPartition(index.topic, Partition(replica.shard))
-        changed: set[str] = set()
         for _ in range(ROUNDS_MAX):
             node = self._view.topology.node(replica.node)
+            truth.digests.forget_found()
             if truth.ids is None:
-                found = await self._documents.of_shard(index, replica.shard, node)
+                pages = self._documents.of_shard(index, replica.shard, node)
             else:
-                found = await self._documents.of_ids(index, truth.ids, node)
+                pages = self._documents.of_ids(index, truth.ids, node)
+            async for page in pages:
+                truth.digests.add_found(page)
             now = (await self._bounds(partition)).end
-            async for batch in self._operations(index, partition, truth.end, now, refused):
-                changed |= touched_ids([batch]) if truth.ids is None else touched_ids([batch]) & truth.ids
-            comparison = compare(truth.documents, found, changed=changed)
+            # What was written while another replica was compared, or in the round before, is known already.
+            async for batch in self._operations(index, partition, truth.changed_end, now, refused):
+                touched = touched_ids(batch)
+                truth.digests.add_changed(touched if truth.ids is None else touched & truth.ids)
+            truth.changed_end = max(truth.changed_end, now)
+            comparison = Comparison(0)
+            for block in truth.digests.blocks():
+                comparison = add_up(comparison, compare(block.truth, block.found, changed=block.changed))
+                await _others()
             if comparison.equal or now == truth.end:
                 break
         return comparison
@@ -271,6 +288,11 @@ class Verifier:
 
 class _ReplicaError(LogError):
     """A replica that cannot be compared."""
+
+
+async def _others() -> None:
+    """Let the loop's other tasks go on between two blocks of work."""
+    await asyncio.sleep(0)
 
 
 def _nodes_of(todo: Mapping[tuple[IndexUid, ShardId], Sequence[ReplicaRecord]], uid: IndexUid) -> Sequence[NodeId]:

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from miroir.commands.terminal import DIRECTORY, FAILED, Directory, Json, err, out, print_json, progress_bar, settings_of
-from miroir.comparison import EXAMPLES_MAX
+from miroir.comparison import Comparison
 from miroir.sample import Sample, parse_sample
 from miroir.verify import TIMEOUT_S, Verifier, VerifyReport
 from schemas.ids import IndexUid, NodeId
@@ -61,10 +61,10 @@ def to_wire(report: VerifyReport) -> dict[str, Any]:  # JSON
                 "node": each.node,
                 "equal": each.equal,
                 "documents": each.comparison.documents,
-                "missing": len(each.comparison.missing),
-                "extra": len(each.comparison.extra),
-                "different": len(each.comparison.different),
-                "examples": _examples(each.comparison.missing, each.comparison.extra, each.comparison.different),
+                "missing": each.comparison.missing.count,
+                "extra": each.comparison.extra.count,
+                "different": each.comparison.different.count,
+                "examples": _examples(each.comparison),
                 "error": each.error,
             }
             for each in report.replicas
@@ -96,18 +96,17 @@ def _print(report: VerifyReport, *, is_sample: bool) -> None:
         counts = (
             len(mine),
             sum(each.comparison.documents for each in mine),
-            sum(len(each.comparison.missing) for each in mine),
-            sum(len(each.comparison.extra) for each in mine),
-            sum(len(each.comparison.different) for each in mine),
+            sum(each.comparison.missing.count for each in mine),
+            sum(each.comparison.extra.count for each in mine),
+            sum(each.comparison.different.count for each in mine),
             sum(bool(each.error) for each in mine),
         )
         table.add_row(index, node, *map(str, counts))
     out.print(table)
     for each in report.replicas:
         if not each.equal:
-            found = each.comparison
-            ids = _examples(found.missing, found.extra, found.different)
-            err.print(f"{each.index} shard {each.shard} on {each.node}: {each.error or ids}", markup=False)
+            fault = each.error or _examples(each.comparison)
+            err.print(f"{each.index} shard {each.shard} on {each.node}: {fault}", markup=False)
     for stray in report.strays:
         text = stray.error or f"{stray.documents} documents of no shard placed there"
         err.print(f"{stray.index} on {stray.node}: {text}", markup=False)
@@ -117,6 +116,6 @@ def _print(report: VerifyReport, *, is_sample: bool) -> None:
     out.print(f"[green]verified[/]: {what} equals the log" if report.verified else "[red]not verified[/]")
 
 
-def _examples(missing: tuple[str, ...], extra: tuple[str, ...], different: tuple[str, ...]) -> dict[str, list[str]]:
-    kinds = {"missing": missing, "extra": extra, "different": different}
-    return {kind: list(ids[:EXAMPLES_MAX]) for kind, ids in kinds.items() if ids}
+def _examples(found: Comparison) -> dict[str, list[str]]:
+    kinds = {"missing": found.missing, "extra": found.extra, "different": found.different}
+    return {kind: list(ids.examples) for kind, ids in kinds.items() if ids.count}

@@ -1,13 +1,13 @@
 """Replica against log: nothing equal is called different, and nothing different equal."""
 
-import tracemalloc
+from itertools import pairwise
 
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.operations import Operation, OperationBatch
-from miroir.comparison import Comparison, compare, digest, fold_truth, touched_ids
+from miroir.comparison import EXAMPLES_MAX, Comparison, FaultyIds, add_up, compare, digest, last_digests, touched_ids
 from schemas.ids import Offset, Position
 
 IDS = st.sampled_from(["1", "2", "3", "a", "b"])
@@ -26,37 +26,11 @@ def make_batch(writes: list[tuple[str, int | None]]) -> OperationBatch:
 
 
 @given(WRITES)
-def test_fold_truth_is_the_last_write_of_each_id(writes: list[tuple[str, int | None]]) -> None:
-    """The truth of a run of writes is what a dictionary would hold after them."""
-    truth: dict[str, bytes] = {}
-    fold_truth(truth, [make_batch(writes[:7]), make_batch(writes[7:])])
+def test_last_digests_are_of_the_last_write_of_each_id(writes: list[tuple[str, int | None]]) -> None:
+    """What a batch leaves is what a dictionary holds after its writes; what it deletes is named too."""
+    expected = {key: None if value is None else digest({"v": value, "id": key}) for key, value in writes}
 
-    expected = {key: value for key, value in dict(writes).items() if value is not None}
-    assert truth == {key: digest({"v": value, "id": key}) for key, value in expected.items()}
-
-
-def test_truth_of_large_documents_written_often_takes_little_memory() -> None:
-    """Some 200 bytes a document, however large it is and however often it was written."""
-    count, text = 2000, "x" * 4000
-    truth: dict[str, bytes] = {}
-
-    def batch(first: int, version: int) -> OperationBatch:
-        written = [
-            Operation(Offset(n), 0, str(n), orjson.dumps({"id": n, "v": version, "text": text}))
-            for n in range(first, first + 100)
-        ]
-        return OperationBatch(Position(first), Position(first + 100), tuple(written), 0, 0, 100)
-
-    tracemalloc.start()
-    try:
-        for version in range(3):
-            fold_truth(truth, (batch(first, version) for first in range(0, count, 100)))
-        held, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert len(truth) == count
-    assert held < count * 250
+    assert last_digests(make_batch(writes)) == expected
 
 
 @given(HELD, HELD, st.sets(IDS))
@@ -70,12 +44,42 @@ def test_compare_names_every_fault_and_no_other(
         changed=changed,
     )
 
-    assert set(comparison.missing) == truth.keys() - found.keys() - changed
-    assert set(comparison.extra) == found.keys() - truth.keys() - changed
-    assert set(comparison.different) == {
-        key for key in truth.keys() & found.keys() - changed if truth[key] != found[key]
-    }
-    assert comparison.equal == (not comparison.missing + comparison.extra + comparison.different)
+    both = truth.keys() & found.keys()
+    different = {key for key in both - changed if truth[key] != found[key]}
+    assert comparison == Comparison(
+        len(both) - len(different),
+        missing=faulty(truth.keys() - found.keys() - changed),
+        extra=faulty(found.keys() - truth.keys() - changed),
+        different=faulty(different),
+    )
+    assert comparison.equal == (truth.keys() - changed == found.keys() - changed and not different)
+
+
+def faulty(ids: set[str]) -> FaultyIds:
+    """Return so many ids, all named: there are no more than may be."""
+    assert len(ids) <= EXAMPLES_MAX
+    return FaultyIds(len(ids), tuple(sorted(ids)))
+
+
+@given(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)), st.integers(0, 41), st.integers(0, 41))
+def test_blocks_add_up_to_what_a_comparison_at_once_finds(
+    truth: set[int], found: set[int], first: int, second: int
+) -> None:
+    """Wherever the ids are cut: every fault is counted, and the same few are named."""
+
+    def part(numbers: set[int], start: int, end: int) -> dict[str, bytes]:
+        return {f"{number:02}": b"%d" % (number % 3) for number in numbers if start <= number < end}
+
+    ends = [0, *sorted((first, second)), 41]
+    spoilt = {key: b"9" if key.endswith("7") else value for key, value in part(found, 0, 41).items()}
+    comparison = Comparison(0)
+    for start, end in pairwise(ends):
+        held = {key: value for key, value in spoilt.items() if start <= int(key) < end}
+        comparison = add_up(comparison, compare(part(truth, start, end), held))
+
+    assert comparison == compare(part(truth, 0, 41), spoilt)
+    assert comparison.missing.examples == tuple(f"{number:02}" for number in sorted(truth - found)[:EXAMPLES_MAX])
+    assert comparison.missing.count == len(truth - found)
 
 
 def test_compare_equal_replica_counts_documents() -> None:
@@ -98,4 +102,4 @@ def test_digest_different_values_differ() -> None:
 
 def test_touched_ids_names_writes_and_deletes() -> None:
     """A deleted id was touched too."""
-    assert touched_ids([make_batch([("1", 1), ("2", None)])]) == {"1", "2"}
+    assert touched_ids(make_batch([("1", 1), ("2", None)])) == {"1", "2"}

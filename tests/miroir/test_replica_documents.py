@@ -51,18 +51,23 @@ async def node() -> AsyncIterator[NodeRecord]:
 async def test_of_shard_more_than_a_page_is_read_whole(node: NodeRecord) -> None:
     """Every page is read, and each document is told by its digest."""
     async with ReplicaDocuments(SETTINGS) as documents:
-        found = await documents.of_shard(INDEX, ShardId(1), node)
+        found = [page async for page in documents.of_shard(INDEX, ShardId(1), node)]
 
-    assert found == {str(each["id"]): digest(each) for each in DOCUMENTS}
+    assert [len(page) for page in found] == [PAGE, 7]
+    assert {**found[0], **found[1]} == {str(each["id"]): digest(each) for each in DOCUMENTS}
 
 
 async def test_of_ids_asks_for_these_alone(node: NodeRecord) -> None:
     """However many; those that are not there are left out."""
     wanted = DOCUMENTS[: PAGE + 2]
     async with ReplicaDocuments(SETTINGS) as documents:
-        found = await documents.of_ids(INDEX, {*(str(each["id"]) for each in wanted), "nobody"}, node)
+        asked = {*(str(each["id"]) for each in wanted), "nobody"}
+        found = [page async for page in documents.of_ids(INDEX, asked, node)]
 
-    assert found == {str(each["id"]): digest(each) for each in wanted}
+    assert max(map(len, found)) <= PAGE
+    assert {key: value for page in found for key, value in page.items()} == {
+        str(each["id"]): digest(each) for each in wanted
+    }
 
 
 async def test_count_outside_asks_for_the_others(node: NodeRecord) -> None:
@@ -84,4 +89,4 @@ async def test_of_shard_refusals_are_told_apart(node: NodeRecord) -> None:
     async with ReplicaDocuments(SETTINGS) as documents:
         for index, asked, error in cases:
             with pytest.raises(error):
-                await documents.of_shard(index, ShardId(1), asked)
+                await anext(documents.of_shard(index, ShardId(1), asked))
