@@ -10,7 +10,8 @@ from typing import Any, Self
 import httpx
 import orjson
 
-from miroir.comparison import digest
+from miroir.comparison import node_digest
+from miroir.vectors_form import NO_EMBEDDERS, Embedders
 from schemas.config import Settings
 from schemas.document_ids import find_ids
 from schemas.errors import NodeError, NodeForgotError, NodeRejectedError, NodeTimeoutError, NodeUnreachableError
@@ -21,6 +22,9 @@ from streams.marker import MARKER_FIELD, shards_filter
 
 PAGE = 1000
 """Documents of one answer: about 1 MB of 1 KB documents."""
+
+PAGE_WITH_VECTORS = 200
+"""The same where they come with vectors: 6 MB with 1,536 numbers each, and ten times that once they are read."""
 
 _ACTION = "fetch documents"
 
@@ -48,15 +52,21 @@ class ReplicaDocuments:
         await self._http.aclose()
 
     async def of_shard(
-        self, index: IndexRecord, shard: ShardId, node: NodeRecord
+        self, index: IndexRecord, shard: ShardId, node: NodeRecord, *, embedders: Embedders = NO_EMBEDDERS
     ) -> AsyncIterator[Mapping[str, bytes]]:
         """Yield id → digest of every document of the shard, page by page.
+
+        Args:
+            index: the index.
+            shard: of the index.
+            node: one that holds it.
+            embedders: those whose vectors count.
 
         Raises:
             NodeError: the node does not answer, or not with documents.
         """
-        async for page in self._pages(index, shard, node, vectors=False):
-            yield _digests(page, index)
+        async for page in self._pages(index, shard, node, vectors=bool(embedders)):
+            yield _digests(page, index, embedders)
 
     async def whole_of_shard(
         self, index: IndexRecord, shard: ShardId, node: NodeRecord, *, vectors: bool = False
@@ -79,7 +89,9 @@ class ReplicaDocuments:
     async def of_ids(
         self, index: IndexRecord, ids: Collection[str], node: NodeRecord
     ) -> AsyncIterator[Mapping[str, bytes]]:
-        """Yield id → digest of those of these documents that the node has, of whichever shard, page by page.
+        """Yield id → digest, without vectors, of those of these documents that the node has, of whichever shard.
+
+        It comes page by page.
 
         Raises:
             NodeError: the node does not answer, or not with documents.
@@ -87,7 +99,7 @@ class ReplicaDocuments:
         wanted = sorted(ids)
         for start in range(0, len(wanted), PAGE):
             body = {"ids": wanted[start : start + PAGE], "limit": PAGE}
-            yield _digests((await self._fetch(index, node, body))["results"], index)
+            yield _digests((await self._fetch(index, node, body))["results"], index, NO_EMBEDDERS)
 
     async def count_outside(self, index: IndexRecord, shards: Sequence[ShardId], node: NodeRecord) -> int:
         """Return how many documents of the index are of none of these shards.
@@ -101,13 +113,14 @@ class ReplicaDocuments:
     async def _pages(
         self, index: IndexRecord, shard: ShardId, node: NodeRecord, *, vectors: bool
     ) -> AsyncIterator[list[dict[str, Any]]]:  # documents
-        body = {"filter": shards_filter([shard]), "limit": PAGE, **({"retrieveVectors": True} if vectors else {})}
+        limit = PAGE_WITH_VECTORS if vectors else PAGE
+        body = {"filter": shards_filter([shard]), "limit": limit, **({"retrieveVectors": True} if vectors else {})}
         offset = 0
         while True:
             page = (await self._fetch(index, node, {**body, "offset": offset}))["results"]
             yield page
             offset += len(page)
-            if len(page) < PAGE:
+            if len(page) < limit:
                 return
 
     async def _fetch(self, index: IndexRecord, node: NodeRecord, body: Mapping[str, Any]) -> Any:  # as the node has it
@@ -128,8 +141,8 @@ class ReplicaDocuments:
         raise _to_error(node, answer)
 
 
-def _digests(page: Iterable[Mapping[str, Any]], index: IndexRecord) -> Mapping[str, bytes]:
-    return {_id_of(document, index): digest(document) for document in page}
+def _digests(page: Iterable[Mapping[str, Any]], index: IndexRecord, embedders: Embedders) -> Mapping[str, bytes]:
+    return {_id_of(document, index): node_digest(document, embedders) for document in page}
 
 
 def _id_of(document: Mapping[str, Any], index: IndexRecord) -> str:

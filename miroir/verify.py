@@ -21,6 +21,7 @@ from miroir.condemned import Condemned, fetch_condemned
 from miroir.digest_store import BLOCK_IDS, DigestStore
 from miroir.replica_documents import ReplicaDocuments
 from miroir.sample import Sample, ShardSample
+from miroir.vectors_form import NO_EMBEDDERS, Embedders, user_embedders
 from schemas.config import Settings
 from schemas.errors import LogError, NodeError, NotFoundError
 from schemas.events import IndexRecord, ReplicaRecord
@@ -94,12 +95,14 @@ class ShardTruth:
     Attributes:
         digests: what it says, and which ids were written after ``end``.
         ids: what is looked at, deleted documents too; None for the whole shard.
+        embedders: those whose vectors are looked at; none where ``ids`` says what is.
         end: up to which position, exclusive.
         changed_end: up to which position, exclusive, it was looked at which ids were written after ``end``.
     """
 
     digests: DigestStore
     ids: frozenset[str] | None
+    embedders: Embedders
     end: Position
     changed_end: Position
 
@@ -200,9 +203,10 @@ class Verifier:
     ) -> ShardTruth:
         batches = self._operations(index, partition, bounds.beginning, bounds.end, refused)
         if self._sample is None:
+            embedders = self._embedders(index)
             async for batch in batches:
-                digests.write_truth(last_digests(batch))
-            return ShardTruth(digests, None, bounds.end, bounds.end)
+                digests.write_truth(last_digests(batch, embedders))
+            return ShardTruth(digests, None, embedders, bounds.end, bounds.end)
         sampled = ShardSample(self._sample)
         async for batch in batches:
             sampled.fold([batch])
@@ -210,7 +214,7 @@ class Verifier:
         for start in range(0, len(documents), BLOCK_IDS):
             digests.write_truth(dict(documents[start : start + BLOCK_IDS]))
             await _others()
-        return ShardTruth(digests, sampled.ids, bounds.end, bounds.end)
+        return ShardTruth(digests, sampled.ids, NO_EMBEDDERS, bounds.end, bounds.end)
 
     async def _compare(
         self,
@@ -224,7 +228,7 @@ class Verifier:
             node = self._view.topology.node(replica.node)
             truth.digests.forget_found()
             if truth.ids is None:
-                pages = self._documents.of_shard(index, replica.shard, node)
+                pages = self._documents.of_shard(index, replica.shard, node, embedders=truth.embedders)
             else:
                 pages = self._documents.of_ids(index, truth.ids, node)
             async for page in pages:
@@ -241,7 +245,15 @@ class Verifier:
                 await _others()
             if comparison.equal or now == truth.end:
                 break
+        if not comparison.equal and truth.embedders:
+            await self._view.refresh()
+            if self._embedders(index) != truth.embedders:
+                raise _ReplicaError("the index's embedders were changed meanwhile: verify again")
         return comparison
+
+    def _embedders(self, index: IndexRecord) -> Embedders:
+        record = self._view.topology.settings(index.uid)
+        return NO_EMBEDDERS if record is None else user_embedders(record.settings)
 
     async def _strays(self, index: IndexRecord, name: NodeId) -> StrayReport:
         # What leaves is there until it is dropped.

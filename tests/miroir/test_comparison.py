@@ -1,13 +1,26 @@
 """Replica against log: nothing equal is called different, and nothing different equal."""
 
 from itertools import pairwise
+from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.operations import Operation, OperationBatch
-from miroir.comparison import EXAMPLES_MAX, Comparison, FaultyIds, add_up, compare, digest, last_digests, touched_ids
+from miroir.comparison import (
+    EXAMPLES_MAX,
+    Comparison,
+    FaultyIds,
+    add_up,
+    compare,
+    digest,
+    last_digests,
+    log_digest,
+    node_digest,
+    touched_ids,
+)
 from schemas.ids import Offset, Position
 
 IDS = st.sampled_from(["1", "2", "3", "a", "b"])
@@ -93,6 +106,35 @@ def test_digest_order_of_fields_and_vectors_do_not_matter() -> None:
     """The same JSON value is the same document; vectors are kept apart from it by nodes."""
     assert digest({"a": 1, "b": [1, {"c": 2, "d": 3}]}) == digest({"b": [1, {"d": 3, "c": 2}], "a": 1})
     assert digest({"a": 1, "_vectors": {"x": [0.1]}}) == digest({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("logged", "held", "different"),
+    [
+        ({"own": [0.1, 0.2]}, {"own": {"embeddings": [[0.10000000149011612, 0.20000000298023224]]}}, 0),
+        ({"own": [0.1, 0.2]}, {"own": {"embeddings": [[0.10000000149011612, 0.25]]}}, 1),
+        ({"own": [0.1, 0.2]}, {"own": {"embeddings": []}}, 1),
+        ({"own": None}, {"own": {"embeddings": [[0.5, 0.25]]}}, 1),
+        ({"own": {"embeddings": [[1, 2]], "regenerate": True}}, {}, 0),
+        ({"another": [1, 2]}, {"another": [3, 4]}, 0),
+    ],
+)
+def test_vectors_count_where_the_log_tells_them(logged: Any, held: Any, different: int) -> None:
+    """As a node has rounded them; of embedders that the index has."""
+    truth = {"1": log_digest({"a": 1, "_vectors": logged}, {"own": False})}
+
+    assert compare(truth, {"1": node_digest({"a": 1, "_vectors": held}, {"own": False})}).different.count == different
+    assert compare(truth, {"1": node_digest({"a": 2, "_vectors": held}, {"own": False})}).different.count == 1
+
+
+def test_last_digests_are_with_vectors_where_there_are_embedders() -> None:
+    """Where there are none, as ever without."""
+    text = orjson.dumps({"id": 1, "_vectors": {"own": [0.5]}})
+    batch = OperationBatch(Position(0), Position(1), (Operation(Offset(0), 0, "1", text),), 0, 0, 1)
+
+    assert last_digests(batch) == {"1": digest({"id": 1})}
+    assert last_digests(batch, {"own": False}) == {"1": log_digest(orjson.loads(text), {"own": False})}
+    assert last_digests(batch, {"own": False}) != last_digests(batch)
 
 
 def test_digest_different_values_differ() -> None:

@@ -1,13 +1,14 @@
 """A node's documents, and a node's refusals."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
 
-from miroir.comparison import digest
+from miroir.comparison import digest, node_digest
 from miroir.ports import HOST, free_port
-from miroir.replica_documents import PAGE, ReplicaDocuments
+from miroir.replica_documents import PAGE, PAGE_WITH_VECTORS, ReplicaDocuments
 from schemas.config import parse_settings
 from schemas.errors import NodeError, NodeForgotError, NodeRejectedError, NodeUnreachableError
 from schemas.events import IndexRecord, NodeRecord
@@ -35,7 +36,9 @@ async def node() -> AsyncIterator[NodeRecord]:
             return web.json_response({"results": named[: body["limit"]], "total": len(named)})
         if " NOT IN " in body["filter"]:
             return web.json_response({"results": [{}], "total": 1})
-        page = DOCUMENTS[body["offset"] : body["offset"] + body["limit"]]
+        page: list[dict[str, Any]] = DOCUMENTS[body["offset"] : body["offset"] + body["limit"]]
+        if body.get("retrieveVectors"):
+            page = [{**each, "_vectors": {"own": {"embeddings": [[each["id"]]], "regenerate": False}}} for each in page]
         return web.json_response({"results": page, "total": len(DOCUMENTS)})
 
     app = web.Application()
@@ -55,6 +58,18 @@ async def test_of_shard_more_than_a_page_is_read_whole(node: NodeRecord) -> None
 
     assert [len(page) for page in found] == [PAGE, 7]
     assert {**found[0], **found[1]} == {str(each["id"]): digest(each) for each in DOCUMENTS}
+
+
+async def test_of_shard_with_embedders_asks_for_vectors(node: NodeRecord) -> None:
+    """In smaller pages; no vectors are asked for where there are no embedders."""
+    async with ReplicaDocuments(SETTINGS) as documents:
+        asked = documents.of_shard(INDEX, ShardId(1), node, embedders={"own": False})
+        found = [page async for page in asked]
+
+    assert max(map(len, found)) == PAGE_WITH_VECTORS
+    assert {key: value for page in found for key, value in page.items()} == {
+        str(each["id"]): node_digest({**each, "_vectors": {"own": [each["id"]]}}, {"own": False}) for each in DOCUMENTS
+    }
 
 
 async def test_of_ids_asks_for_these_alone(node: NodeRecord) -> None:
