@@ -28,9 +28,16 @@ Report = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class Produced:
-    """What is in the log so far: how many documents, and the end of each partition they went to; exclusive."""
+    """What is in the log so far.
+
+    Attributes:
+        documents: how many.
+        starts: of each partition they went to, where the first one stands; inclusive.
+        ends: where the last one stands; exclusive.
+    """
 
     documents: int = 0
+    starts: dict[Partition, Position] = field(default_factory=dict)
     ends: dict[Partition, Position] = field(default_factory=dict)
 
 
@@ -96,5 +103,6 @@ async def _send(writer: LogWriter, batch: list[Append], produced: Produced) -> N
     offsets = await writer.append(batch)
     for append, offset in zip(batch, offsets, strict=True):
         end = Position(offset + 1)
+        produced.starts.setdefault(append.partition, Position(offset))
         produced.ends[append.partition] = max(end, produced.ends.get(append.partition, end))
     produced.documents += len(batch)

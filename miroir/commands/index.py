@@ -9,7 +9,7 @@ from rich.table import Table
 
 from miroir.commands.terminal import DIRECTORY, Directory, Json, Url, connect, err, out, print_json
 from schemas.events import PartitionerName
-from schemas.ids import IndexUid, parse_index_uid
+from schemas.ids import Incarnation, IndexUid, Offset, parse_index_uid
 from schemas.requests import (
     REPLICATION_DEFAULT,
     SHARDS_DEFAULT,
@@ -19,6 +19,7 @@ from schemas.requests import (
     ResumeIndex,
     UpdateIndex,
 )
+from streams.topics import docs_topic_name
 
 app = typer.Typer(help="Make, list, pause, resume and delete indexes.", no_args_is_help=True)
 
@@ -48,7 +49,17 @@ def create(
     """Make an index and its topic."""
     wanted = tuple(sorted(set(groups or [0])))
     request = CreateIndex(parse_index_uid(uid), primary_key, shards, replication, partitioner, topic, wanted)
-    _do(request, directory, url, as_json=as_json, said=f"index {uid}: {shards} shards, each on {replication} node(s)")
+    offset, named = asyncio.run(_create(directory, url, request))
+    if as_json:
+        print_json({"index": request.uid, "offset": offset, "topic": named})
+        return
+    err.print(f"index {uid}: {shards} shards, each on {replication} node(s); its log is topic {named}")
+    plain = docs_topic_name(request.uid, Incarnation(Offset(offset)), taken=False)
+    if topic is None and named != plain:
+        err.print(
+            f"[yellow]topic {plain} was there already[/], of an earlier index or a producer's: what it holds is not"
+            f" read. If it is to be the index's log, delete the index and create it with --topic {plain}"
+        )
 
 
 @app.command("update")
@@ -130,6 +141,14 @@ def _do(request: _Request, directory: Path, url: str | None, *, as_json: bool, s
 async def _ask(directory: Path, url: str | None, request: _Request) -> int:
     async with connect(directory, url) as client:
         return await client.request(request)
+
+
+async def _create(directory: Path, url: str | None, request: CreateIndex) -> tuple[int, str]:
+    """Return where the request stands, and which topic the index has got."""
+    async with connect(directory, url) as client:
+        offset = await client.request(request)
+        status = await client.call("GET", "/_miroir/status")
+    return offset, next((each["topic"] for each in status["indexes"] if each["uid"] == request.uid), "")
 
 
 async def _list(directory: Path, url: str | None) -> list[dict[str, Any]]:  # Meilisearch's shape

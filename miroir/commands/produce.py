@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -13,22 +13,24 @@ from rich.progress import DownloadColumn, Progress, TextColumn, TimeRemainingCol
 
 from miroir.client import QueryClient
 from miroir.cluster_view import ClusterView
-from miroir.commands.terminal import DIRECTORY, Directory, Json, Url, connect, err, print_json, settings_of
+from miroir.commands.terminal import DIRECTORY, FAILED, Directory, Json, Url, connect, err, print_json, settings_of
+from miroir.condemned import fetch_condemned
 from miroir.document_files import FileDocument, read_documents
+from miroir.document_posts import cut_posts
 from miroir.produce import Produced, id_field_of, produce
 from miroir.visibility import Standing, until_visible
 from query.primary_key import infer_primary_key
 from schemas.errors import InvalidInputError, InvalidRequestError, MiroirError, NotFoundError
 from schemas.events import IndexRecord
 from schemas.ids import IndexUid
+from schemas.kafka import KafkaConfig
 from schemas.requests import SetPrimaryKey
+from streams.kafka.reader import KafkaLogReader
 from streams.kafka.writer import KafkaLogWriter
+from streams.log import TopicPartition
 
 VISIBLE_S = 3600.0
 """How long ``--wait`` waits: a million documents take minutes."""
-
-POST_DOCUMENTS = 10_000
-"""Of one post through the HTTP API: some 10 MB of 1 KB documents, far below the 100 MB it takes."""
 
 
 class Via(StrEnum):
@@ -53,16 +55,24 @@ def produce_file(
     began_s = time.monotonic()
     command = _Produce(file.resolve(), IndexUid(index), id_field, directory=directory, url=url, wait=wait)
     documents = asyncio.run(command.through_http() if via is Via.HTTP else command.to_kafka())
-    seconds = time.monotonic() - began_s
+    seconds, refused = time.monotonic() - began_s, command.refused
     if as_json:
-        print_json({"documents": documents, "seconds": round(seconds, 3)})
+        print_json({"documents": documents, "refused": refused, "seconds": round(seconds, 3)})
     else:
         state = "visible on every copy" if wait else "in the log"
         err.print(f"{documents:,} documents {state}, {seconds:.1f} s ({documents / max(seconds, 0.001):,.0f}/s)")
+    if refused:
+        err.print(f"[red]but {refused:,} records there were set aside[/]; `miroir dead list` shows which, and why")
+        raise typer.Exit(FAILED)
 
 
 class _Produce:
-    """One run of the command."""
+    """One run of the command.
+
+    Attributes:
+        refused: how many records between its first and its last were set aside, whoever wrote them; None where it was
+            not waited until that is known.
+    """
 
     def __init__(
         self, file: Path, index: IndexUid, id_field: str | None, *, directory: Path, url: str | None, wait: bool
@@ -73,6 +83,7 @@ class _Produce:
         self._directory = directory
         self._url = url
         self._wait = wait
+        self.refused: int | None = None
 
     async def to_kafka(self) -> int:
         """Produce as any Kafka client would; return how many documents are in the log."""
@@ -97,6 +108,7 @@ class _Produce:
                 await writer.close()
             if self._wait:
                 await _wait(view, index, produced)
+                self.refused = await _count_refused(kafka, view, index, produced)
         return produced.documents
 
     async def through_http(self) -> int:
@@ -106,7 +118,7 @@ class _Produce:
         options = {} if self._id_field is None else {"primaryKey": self._id_field}
         async with connect(self._directory, self._url) as client:
             with _file_bar(self._file) as bar:
-                while part := list(islice(documents, POST_DOCUMENTS)):
+                for part in cut_posts(documents):
                     body = b"\n".join(document.value for document in part)
                     headers = {"Content-Type": "application/x-ndjson"}
                     path = f"/indexes/{self._index}/documents"
@@ -115,7 +127,9 @@ class _Produce:
                     count += len(part)
                     bar.update(bar.task_ids[0], completed=part[-1].bytes_read, description=f"{count:,} documents")
             if self._wait:
+                # A task that has failed is an error, which says why.
                 await _wait_tasks(client, tasks)
+                self.refused = 0
         return count
 
     async def _set_primary_key(self, index: IndexRecord, name: str) -> None:
@@ -143,6 +157,20 @@ async def _wait(view: ClusterView, index: IndexRecord, produced: Produced) -> No
             status.update(f"{standing.reached:,} of {standing.wanted:,} positions on all copies")
 
         await until_visible(view, index.uid, produced.ends, timeout_s=VISIBLE_S, report=report)
+
+
+async def _count_refused(kafka: KafkaConfig, view: ClusterView, index: IndexRecord, produced: Produced) -> int:
+    """Return how many records of these ranges were set aside."""
+    reader = KafkaLogReader(kafka)
+    try:
+        condemned = await fetch_condemned(reader, view.topology)
+    finally:
+        await reader.close()
+    return sum(
+        start <= offset < produced.ends[partition]
+        for partition, start in produced.starts.items()
+        for offset in condemned.get(TopicPartition(index.topic, partition), ())
+    )
 
 
 async def _wait_tasks(client: QueryClient, tasks: Sequence[int]) -> None:

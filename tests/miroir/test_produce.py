@@ -71,6 +71,7 @@ async def test_produce_document_goes_where_the_partitioner_says(ids: list[int], 
     assert all(append.partition == partition_of(append.key or b"", 4, partitioner) for append in kept)
     assert produced.documents == len(ids)
     assert produced.ends == {partition: len(appends) for partition, appends in writer.partitions.items()}
+    assert produced.starts == dict.fromkeys(writer.partitions, 0)
 
 
 async def test_produce_many_documents_reports_on_the_way() -> None:

@@ -1,8 +1,12 @@
 """``miroir index`` on a running stack."""
 
+import asyncio
 import json
 from pathlib import Path
 
+from miroir.settings_source import load_settings
+from streams.kafka.admin import KafkaLogAdmin
+from streams.topics import docs_topic
 from tests.miroir.local_stack import LocalStack
 
 
@@ -17,6 +21,19 @@ def test_index_deleted_is_listed_no_more(local_stack: LocalStack) -> None:
     assert deleted["index"] == "listed"
     assert deleted["offset"] > 0
     assert "listed" not in {each["uid"] for each in local_stack.run("index", "list", "--json").json}
+
+
+def test_index_says_which_topic_is_its_log(local_stack: LocalStack) -> None:
+    """Where a producer has made a topic of the plain name before, it sends into nowhere: so it is told."""
+    kafka = load_settings({}, local_stack.directory).kafka_config("test")
+    asyncio.run(KafkaLogAdmin(kafka).create([docs_topic("miroir.docs.taken", 3)]))
+
+    plain = local_stack.run("index", "create", "plain", "--shards", "1", "--json").json
+    taken = local_stack.run("index", "create", "taken", "--shards", "1")
+
+    assert plain["topic"] == "miroir.docs.plain"
+    assert "topic miroir.gen." in taken.err
+    assert "miroir.docs.taken was there already" in taken.err
 
 
 def test_index_paused_keeps_its_log_and_resumed_applies_it(local_stack: LocalStack, tmp_path: Path) -> None:

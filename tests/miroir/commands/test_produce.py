@@ -29,13 +29,26 @@ def test_produce_documents_are_found_and_equal_the_log(local_stack: LocalStack, 
 
     produced = local_stack.run("produce", str(file), "--index", index, "--via", via, "--wait", "--json")
 
-    assert produced.json["documents"] == 60
+    assert (produced.json["documents"], produced.json["refused"]) == (60, 0)
     found = local_stack.run("search", index, "word17", "--json").json
     assert found["hits"][0] == {"id": 17, "word": "word17", "even": False}
     report = local_stack.run("verify", "--index", index, "--json").json
     assert report["verified"] is True
     assert report["documents"] == 120
     assert len(report["replicas"]) == 8
+
+
+def test_produce_that_waits_tells_what_was_set_aside(local_stack: LocalStack, tmp_path: Path) -> None:
+    """A document that nodes refuse only in their task is not called visible."""
+    local_stack.run("index", "create", "produce-refused", "--primary-key", "id", "--shards", "2")
+    file = write_documents(tmp_path / "documents.ndjson", 5)
+    with file.open("a") as opened:
+        opened.write('\n{"id": 99, "_geo": "nowhere"}\n')
+
+    ran = local_stack.run("produce", str(file), "--index", "produce-refused", "--wait", "--json", code=1)
+
+    assert (ran.json["documents"], ran.json["refused"]) == (6, 1)
+    assert "miroir dead list" in ran.err
 
 
 def test_produce_without_primary_key_infers_it(local_stack: LocalStack, tmp_path: Path) -> None:
