@@ -47,7 +47,7 @@ class Folds:
         """
         old = self._cluster.view().topology
         partition = self._cluster.log.partition(TopicPartition(CLUSTER, PARTITION))
-        fresh = _fold(_compacted(partition.records), partition.end)
+        fresh = _fold(_compacted(partition.records), Position(partition.end))
         workers = [worker.worker.applier.topology for _, worker in sorted(self._cluster.workers.items())]
         for other in (old, *(each for each in workers if each.epoch == old.epoch)):
             self.compared += 1

@@ -23,10 +23,17 @@ def test_index_deleted_is_listed_no_more(local_stack: LocalStack) -> None:
     assert "listed" not in {each["uid"] for each in local_stack.run("index", "list", "--json").json}
 
 
+async def _make_topic(stack: LocalStack, name: str) -> None:
+    admin = KafkaLogAdmin(load_settings({}, stack.directory).kafka_config("test"))
+    try:
+        await admin.create([docs_topic(name, 3)])
+    finally:
+        await admin.close()
+
+
 def test_index_says_which_topic_is_its_log(local_stack: LocalStack) -> None:
     """Where a producer has made a topic of the plain name before, it sends into nowhere: so it is told."""
-    kafka = load_settings({}, local_stack.directory).kafka_config("test")
-    asyncio.run(KafkaLogAdmin(kafka).create([docs_topic("miroir.docs.taken", 3)]))
+    asyncio.run(_make_topic(local_stack, "miroir.docs.taken"))
 
     plain = local_stack.run("index", "create", "plain", "--shards", "1", "--json").json
     taken = local_stack.run("index", "create", "taken", "--shards", "1")
