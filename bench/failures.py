@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,13 @@ HEAL_S = 150.0
 DELAY_S = 0.5
 
 
+class Expected(NamedTuple):
+    """What every answer to a search must be: hits of the same score may be any, in either order."""
+
+    total: int
+    scores: tuple[float, ...]
+
+
 class Search(NamedTuple):
     """One search: when it began, how long it took, and what was wrong with it."""
 
@@ -51,24 +58,38 @@ class Search(NamedTuple):
 
 @dataclass
 class Load:
-    """The clients and what they saw."""
+    """The clients and what they saw.
+
+    Attributes:
+        films: what every hit must be, by id.
+        expected: what was answered while all was well.
+    """
 
     session: aiohttp.ClientSession
     url: str
-    totals: dict[str, int] = field(default_factory=dict)
-    seen: list[Search] = field(default_factory=list)
+    films: Mapping[str, Mapping[str, Any]]
+    expected: dict[str, Expected] = field(default_factory=dict)
 
     async def one(self, word: str) -> Search:
-        """Search once; an answer without some document that was there before is wrong."""
+        """Search once, and judge the answer."""
         begun_s = time.perf_counter()
-        async with self.session.post(f"{self.url}/indexes/films/search", json={"q": word}) as answer:
+        asked = {"q": word, "showRankingScore": True}
+        async with self.session.post(f"{self.url}/indexes/films/search", json=asked) as answer:
             body = await answer.json()
         took_s = time.perf_counter() - begun_s
-        if answer.status != 200:
-            return Search(begun_s, took_s, f"{answer.status} {body.get('code')}")
-        total = body["estimatedTotalHits"]
-        expected = self.totals.setdefault(word, total)
-        return Search(begun_s, took_s, "" if total == expected else f"{total} of {expected} hits")
+        return Search(begun_s, took_s, self._wrong(word, answer.status, body))
+
+    def _wrong(self, word: str, status: int, body: Mapping[str, Any]) -> str:
+        if status != 200:
+            return f"{status} {body.get('code')}"
+        hits, scores = body["hits"], tuple(hit.pop("_rankingScore") for hit in body["hits"])
+        found = Expected(body["estimatedTotalHits"], scores)
+        expected = self.expected.setdefault(word, found)
+        if found != expected:
+            return f"{found} where {expected} was to be expected"
+        if len({str(hit["id"]) for hit in hits}) != len(hits):
+            return "a film twice"
+        return "" if all(self.films.get(str(hit["id"])) == hit for hit in hits) else "a hit that is no film"
 
     async def run(self, seconds: float) -> list[Search]:
         """Let 16 clients search for some time, and return what they saw."""
@@ -124,11 +145,12 @@ async def scene(directory: Path, *, node_binary: Path | None, documents_max: int
         await stack.enter_async_context(cluster)
         index = await cluster.create_index("films", shards=12, replication=2)
         films = [orjson.loads(each.value) for each in read_documents(FILMS)]
-        await cluster.produce(index, {str(film["id"]): film for film in films[:documents_max]})
+        by_id = {str(film["id"]): film for film in films[:documents_max]}
+        await cluster.produce(index, by_id)
         await cluster.caught_up(index, timeout_s=300.0)
         url = await cluster.start_service()
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Scene(cluster, proxies, Load(session, url))
+        yield Scene(cluster, proxies, Load(session, url, by_id))
 
 
 Action = Callable[[Scene], Awaitable[None]]
