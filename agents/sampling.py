@@ -6,6 +6,7 @@ its id is known and finished; whatever a late post of a former owner does, the n
 it: the sampler. It must not know: HTTP, or how often.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,23 +30,36 @@ REPAIR_AGAIN_MS = 3_600_000
 """A copy that differs so soon after it was made anew is not made anew once more: whatever it is, replay does not help,
 and somebody should look."""
 
+DIGEST_BYTES = 16
+"""Two different documents share one by a chance of 2^-128."""
+
 _NOT_RETURNED = "_vectors"
 """A node keeps them apart from the document and does not return them with it."""
 
 
 class Expected(NamedTuple):
-    """What the log says last of an id: the document, marker and all; None where it is deleted."""
+    """What the log says last of an id: the digest of the document, marker and all; None where it is deleted."""
 
     shard: ShardId
     offset: Offset
     id: str
-    document: bytes | None
+    digest: bytes | None
 
 
 def canonical_form(document: Mapping[str, Any]) -> bytes:  # a document is any JSON object
     """Return the same bytes for the same JSON object, whatever the order of its fields; vectors are left out."""
     kept = {name: value for name, value in document.items() if name != _NOT_RETURNED}
     return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+
+
+def digest(document: Mapping[str, Any]) -> bytes:  # a document is any JSON object
+    """Return the digest of a document's canonical form."""
+    return hashlib.blake2b(canonical_form(document), digest_size=DIGEST_BYTES).digest()
+
+
+def digest_written(document: bytes | None) -> bytes | None:
+    """Return the digest of what an operation writes, None where it deletes."""
+    return None if document is None else digest(orjson.loads(document))
 
 
 def settled_below(tail: IndexTail, shard: ShardId, attempt: Attempt, *, known: Position) -> Position:
@@ -94,7 +108,7 @@ def choose_expected(
     found = [each for each in last.values() if each.offset < below]
     first = int(draw * len(found))
     chosen = (*found[first:], *found[:first])[:documents_max]
-    return [Expected(shard, each.offset, each.id, each.document) for each in chosen]
+    return [Expected(shard, each.offset, each.id, digest_written(each.document)) for each in chosen]
 
 
 def find_differing(
@@ -107,12 +121,8 @@ def find_differing(
         documents: those of the ids that the node has.
         primary_key: of the index.
     """
-    held = {str(ids[0]): canonical_form(each) for each in documents if (ids := find_ids(each, primary_key))}
-    return [
-        each
-        for each in expected
-        if held.get(each.id) != (None if each.document is None else canonical_form(orjson.loads(each.document)))
-    ]
+    held = {str(ids[0]): digest(each) for each in documents if (ids := find_ids(each, primary_key))}
+    return [each for each in expected if held.get(each.id) != each.digest]
 
 
 def has_other_whole(topology: Topology, progress: ProgressView, replica: ReplicaRecord) -> bool:

@@ -15,11 +15,8 @@ from typing import Any
 import orjson
 
 from agents.operations import OperationBatch
-from agents.sampling import canonical_form
+from agents.sampling import DIGEST_BYTES, digest
 from miroir.vectors_form import NO_EMBEDDERS, Embedders, log_form, node_form
-
-DIGEST_BYTES = 16
-"""Of a document, and as many of its vectors. Two different documents share one by a chance of 2^-128."""
 
 EXAMPLES_MAX = 5
 """Ids named of each kind of fault."""
@@ -56,11 +53,6 @@ class Comparison:
     def equal(self) -> bool:
         """Whether nothing is wrong."""
         return not (self.missing.count or self.extra.count or self.different.count)
-
-
-def digest(document: Mapping[str, Any]) -> bytes:  # a document is any JSON object
-    """Return the digest of a document's canonical form, its vectors left out."""
-    return _hash(canonical_form(document))
 
 
 def log_digest(document: Mapping[str, Any], embedders: Embedders) -> bytes:  # a document is any JSON object

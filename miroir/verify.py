@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from agents.operations import OperationBatch, parse_operations
+from agents.shard_sample import Sample, ShardSample
 from miroir.cluster_view import ClusterView
 from miroir.comparison import Comparison, add_up, compare, last_digests, touched_ids
 from miroir.condemned import Condemned, fetch_condemned
 from miroir.digest_store import BLOCK_IDS, DigestStore
 from miroir.replica_documents import ReplicaDocuments
-from miroir.sample import Sample, ShardSample
 from miroir.vectors_form import NO_EMBEDDERS, Embedders, user_embedders
 from schemas.config import Settings
 from schemas.errors import LogError, NodeError, NotFoundError

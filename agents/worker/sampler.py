@@ -16,6 +16,7 @@ from agents.sampling import (
     DOCUMENTS_MAX,
     Expected,
     choose_expected,
+    digest_written,
     find_differing,
     may_repair,
     settled_below,
@@ -196,7 +197,7 @@ class Sampler:
                 for operation in batch.operations
                 if operation.id == each.id and operation.offset >= each.offset
             ]
-            is_last = len(written) == 1 and written[0].document == each.document
+            is_last = len(written) == 1 and digest_written(written[0].document) == each.digest
             if is_last and each.offset < self._settled(place.node, copy):
                 kept.append(each)
         return kept

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from agents.shard_sample import Sample
 from miroir.commands.terminal import DIRECTORY, FAILED, Directory, Json, err, out, print_json, progress_bar, settings_of
 from miroir.comparison import Comparison
-from miroir.sample import Sample, parse_sample
+from miroir.sample import parse_sample
 from miroir.verify import TIMEOUT_S, Verifier, VerifyReport
 from schemas.ids import IndexUid, NodeId
 

@@ -14,6 +14,7 @@ from agents.sampling import (
     Expected,
     canonical_form,
     choose_expected,
+    digest_written,
     find_differing,
     has_other_whole,
     may_repair,
@@ -105,7 +106,7 @@ def test_node_that_has_applied_the_log_never_differs(
 
 def test_missing_and_undeleted_documents_differ() -> None:
     """One that should be there and is not, and one that should be gone."""
-    there = Expected(SHARD, Offset(1), "1", b'{"id":1}')
+    there = Expected(SHARD, Offset(1), "1", digest_written(b'{"id":1}'))
     gone = Expected(SHARD, Offset(2), "2", None)
     assert find_differing([there, gone], [{"id": 2}], primary_key="id") == [there, gone]
 

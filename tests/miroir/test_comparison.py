@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.operations import Operation, OperationBatch
+from agents.sampling import digest
 from miroir.comparison import (
     EXAMPLES_MAX,
     Comparison,
     FaultyIds,
     add_up,
     compare,
-    digest,
     last_digests,
     log_digest,
     node_digest,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from miroir.comparison import digest, node_digest
+from agents.sampling import digest
+from miroir.comparison import node_digest
 from miroir.ports import HOST, free_port
 from miroir.replica_documents import PAGE, PAGE_WITH_VECTORS, ReplicaDocuments
 from schemas.config import parse_settings

@@ -70,6 +70,7 @@ class Stand:
         self.requests: list[RebuildNode] = []
         self.has_other = True
         self.refuses = False
+        self.condemns: Offset | None = None
         self.has_refused = asyncio.Event()
         self.now_ms = 0
         self.metrics = WorkerMetrics()
@@ -112,6 +113,8 @@ class Stand:
             if self.asked == REFUSALS:
                 self.has_refused.set()
             raise NodeUnreachableError(self.node, "fetch", "gone")
+        if self.condemns is not None:
+            self.window.replace_by_delete(self.condemns)
         return [dict(each) for each in await self.writer.documents(index, ids)]
 
     async def read_tail(self) -> None:
@@ -213,6 +216,15 @@ async def test_newer_write_is_no_difference(stand: Stand) -> None:
     stand.disk.run_all()
     await stand.look()
     assert (stand.requests, stand.counted("miroir_sampled_documents_total")) == ([], DOCUMENTS)
+
+
+async def test_record_condemned_while_it_is_looked_at_is_no_difference(stand: Stand) -> None:
+    """A node has refused it, and another one, which has taken it, holds what it must delete."""
+    stand.spoil({"id": 3, "text": "refused", "_miroir": "\U000f0000"})
+    stand.condemns = Offset(3)
+    await stand.look()
+
+    assert (stand.asked, stand.requests, stand.sampler.differing(REPLICA)) == (1, [], 0)
 
 
 async def test_node_that_is_away_is_not_asked(stand: Stand) -> None:
