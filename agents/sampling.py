@@ -30,6 +30,10 @@ REPAIR_AGAIN_MS = 3_600_000
 """A copy that differs so soon after it was made anew is not made anew once more: whatever it is, replay does not help,
 and somebody should look."""
 
+BESIDE_MS = 60_000
+"""So long after a copy was asked to be made anew no other copy of its shard is: whether another one is whole is known
+only once the controller has answered, and the answer is folded."""
+
 DIGEST_BYTES = 16
 """Two different documents share one by a chance of 2^-128."""
 
@@ -133,6 +137,15 @@ def has_other_whole(topology: Topology, progress: ProgressView, replica: Replica
     return bool(whole_copies(topology, progress, index, replica.shard) - {replica.node})
 
 
-def may_repair(*, others_whole: bool, repaired_ms: int | None, now_ms: int) -> bool:
-    """Return whether a copy that differs is to be made anew: never the last whole one, and not again and again."""
-    return others_whole and (repaired_ms is None or now_ms - repaired_ms >= REPAIR_AGAIN_MS)
+def may_repair(*, others_whole: bool, repaired_ms: int | None, beside_ms: int | None, now_ms: int) -> bool:
+    """Return whether a copy that differs is to be made anew: never the last whole one, and not again and again.
+
+    Args:
+        others_whole: whether another copy of its shard is whole, as far as is known.
+        repaired_ms: when this one was last asked for.
+        beside_ms: when another copy of its shard was last asked for.
+        now_ms: milliseconds since 1970, as those before.
+    """
+    is_again = repaired_ms is not None and now_ms - repaired_ms < REPAIR_AGAIN_MS
+    is_beside = beside_ms is not None and now_ms - beside_ms < BESIDE_MS
+    return others_whole and not is_again and not is_beside

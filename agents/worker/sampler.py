@@ -26,7 +26,7 @@ from agents.worker.feed import Assignment
 from agents.worker.metrics import WorkerMetrics
 from schemas.errors import NodeError
 from schemas.events import ReplicaRecord
-from schemas.ids import Incarnation, NodeId, NodeIndexUid, Partition, Position, node_index_uid
+from schemas.ids import Incarnation, NodeId, NodeIndexUid, Partition, Position, ShardId, node_index_uid
 from schemas.requests import RebuildNode, build_request
 from streams.log import Append
 from streams.topics import REQUESTS
@@ -111,7 +111,7 @@ class Sampler:
         self._draw = draw
         self._now_ms = now_ms
         self._differing: dict[ReplicaRecord, set[str]] = {}
-        self._repaired_ms: dict[tuple[Incarnation, int, NodeId], int] = {}
+        self._repaired_ms: dict[tuple[Incarnation, ShardId], dict[NodeId, int]] = {}
 
     def differing(self, replica: ReplicaRecord) -> int:
         """Return how many documents of the replica were found to differ since it was placed."""
@@ -219,13 +219,17 @@ class Sampler:
             await self._repair(replica)
 
     async def _repair(self, replica: ReplicaRecord) -> None:
-        key = (replica.incarnation, int(replica.shard), replica.node)
-        now_ms = self._now_ms()
-        others_whole = self._has_other(replica)
-        if not may_repair(others_whole=others_whole, repaired_ms=self._repaired_ms.get(key), now_ms=now_ms):
+        others_whole, now_ms = self._has_other(replica), self._now_ms()
+        repaired_ms = self._repaired_ms.setdefault((replica.incarnation, replica.shard), {})
+        if not may_repair(
+            others_whole=others_whole,
+            repaired_ms=repaired_ms.get(replica.node),
+            beside_ms=max((at_ms for node, at_ms in repaired_ms.items() if node != replica.node), default=None),
+            now_ms=now_ms,
+        ):
             _log.error("a copy that differs is not made anew", extra={**_named(replica), "others_whole": others_whole})
             return
-        self._repaired_ms[key] = now_ms
+        repaired_ms[replica.node] = now_ms
         _log.warning("a copy that differs is made anew", extra=_named(replica))
         request = build_request(RebuildNode(replica.node, replica.uid, (replica.shard,), replica.attempt))
         await self._append([Append(REQUESTS, Partition(0), None, request)])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agents.operations import Operation, OperationBatch
 from agents.sampling import (
+    BESIDE_MS,
     REPAIR_AGAIN_MS,
     Expected,
     canonical_form,
@@ -117,14 +118,22 @@ def test_order_of_fields_and_vectors_make_no_difference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("others_whole", "repaired_ms", "allowed"),
-    [(True, None, True), (False, None, False), (True, 1000, False), (True, 1000 - REPAIR_AGAIN_MS, True)],
+    ("others_whole", "repaired_ms", "beside_ms", "allowed"),
+    [
+        (True, None, None, True),
+        (False, None, None, False),
+        (True, 1000, None, False),
+        (True, 1000 - REPAIR_AGAIN_MS, None, True),
+        (True, None, 1000, False),
+        (True, None, 1000 - BESIDE_MS, True),
+    ],
 )
 def test_copy_is_made_anew_beside_a_whole_one_and_not_again_at_once(
-    *, others_whole: bool, repaired_ms: int | None, allowed: bool
+    *, others_whole: bool, repaired_ms: int | None, beside_ms: int | None, allowed: bool
 ) -> None:
-    """Replay that did not help does not help."""
-    assert may_repair(others_whole=others_whole, repaired_ms=repaired_ms, now_ms=2000) is allowed
+    """Replay that did not help does not help; and another copy that was just asked for is whole no more."""
+    found = may_repair(others_whole=others_whole, repaired_ms=repaired_ms, beside_ms=beside_ms, now_ms=2000)
+    assert found is allowed
 
 
 @pytest.mark.parametrize(("other_whole", "expected"), [(True, True), (False, False), (None, False)])

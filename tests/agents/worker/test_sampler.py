@@ -9,6 +9,7 @@ import pytest
 
 from agents.operations import Operation, OperationBatch
 from agents.posts import ShardSlice, build_parts
+from agents.sampling import BESIDE_MS
 from agents.tail import NodeTail, start_tail
 from agents.window import Window
 from agents.worker.feed import Assignment, Feed
@@ -188,6 +189,20 @@ async def test_copy_that_differs_again_is_not_made_anew_again(stand: Stand) -> N
 
     assert len(stand.requests) == 1
     assert stand.counted("miroir_sampled_differences_total") == 1
+
+
+async def test_other_copy_of_the_shard_is_not_made_anew_at_once(stand: Stand) -> None:
+    """Both differ; whether the first is whole is known only once the controller has answered."""
+    stand.spoil(WRONG)
+    await stand.look()
+    (copy,) = stand.place.copies
+    stand.place = Place(stand, (Assignment(copy.feed, INDEX, replace(REPLICA, node=NodeId("n2"))),))
+    await stand.look()
+    assert [request.id for request in stand.requests] == ["n1"]
+
+    stand.now_ms = BESIDE_MS
+    await stand.look()
+    assert [request.id for request in stand.requests] == ["n1", "n2"]
 
 
 async def test_late_post_of_a_former_owner_is_no_difference(stand: Stand) -> None:
