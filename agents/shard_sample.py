@@ -2,7 +2,8 @@
 
 An id is chosen by its hash and the seed, so that every copy, and every later run with the same seed, is asked about the
 same ids. What always holds: memory is bounded by the sample, however long the log; ids whose last write is a delete are
-in the sample as well, since a copy may have kept them. Who calls it: ``verify``. It must not know: Kafka or HTTP.
+in the sample as well, since a copy may have kept them. Who calls it: ``verify``, the sample of a log
+(``agents/log_sample.py``). It must not know: Kafka or HTTP.
 """
 
 import heapq

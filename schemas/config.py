@@ -117,6 +117,13 @@ class Settings(BaseModel):
         le=3600.0,
         description="How often a worker compares up to 20 documents of one index on one node with the log; 0: never.",
     )
+    sample_old_interval_s: float = Field(
+        3600.0,
+        ge=0.0,
+        le=604_800.0,
+        description="How often a worker reads the log of one shard anew, to compare 200 of its documents, however old,"
+        " with it on each copy; 0: never.",
+    )
     node_failed_after_s: Seconds = Field(
         300.0, description="A node that nobody has reached for this long has failed: its copies are made elsewhere."
     )

@@ -26,7 +26,8 @@ from agents.worker.metrics import WorkerMetrics
 from agents.worker.node_feeders import NodeFeeders
 from agents.worker.progress_publisher import ProgressPublisher, Watched
 from agents.worker.replay import Replay
-from agents.worker.sampler import Sampler, find_places
+from agents.worker.sampler import find_places
+from agents.worker.samplers import Samplers
 from agents.worker.set_aside import DeadLetters
 from agents.worker.stale_copies import StaleCopies
 from schemas.config import Settings
@@ -87,12 +88,13 @@ class Applier:
         self._feeds: dict[TopicPartition, Feed] = {}
         self._feeders = NodeFeeders(self._make_feeder)
         self._publisher = ProgressPublisher(log, metrics)
-        self._sampler = Sampler(
+        self._samplers = Samplers(
+            settings,
             lambda: find_places((feeder for _, feeder in self._feeders.all()), self.assignments),
             has_other=lambda replica: has_other_whole(self.topology, self.progress, replica),
-            append=self.dead.append,
+            dead=self.dead,
+            make_reader=make_reader,
             metrics=metrics,
-            interval_s=settings.sample_interval_s,
             draw=draw,
             now_ms=now_ms,
         )
@@ -385,7 +387,7 @@ class Applier:
             feeder.settings_version(feed.incarnation),
             node.worker_key,
             self.stops.log_of(feed.incarnation),
-            self._sampler.differing(assignment.replica),
+            self._samplers.differing(assignment.replica),
         )
 
     async def run(self, *, started: asyncio.Event) -> None:
@@ -393,6 +395,6 @@ class Applier:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feeders.run(started=started))
-                group.create_task(self._sampler.run())
+                group.create_task(self._samplers.run())
         finally:
             await self._bounds.close()

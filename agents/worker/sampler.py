@@ -3,8 +3,8 @@
 Every few seconds some documents of one index on one node are read and compared with their last writes, which this
 worker still has in memory. A difference counts where it is seen again, and the node's task list, read after each look,
 says that nothing came between. What always holds: a copy is made anew only while another one is whole, through the
-controller, as in every rebuild. Who calls it: the applier. It must not know: what a certain difference is
-(``agents/sampling.py``), Faust, HTTP.
+controller, as in every rebuild. Who calls it: the worker's samplers; the one of old documents for what it has in common
+with this one. It must not know: what a certain difference is (``agents/sampling.py``), Faust, HTTP.
 """
 
 import asyncio
@@ -60,6 +60,10 @@ class SampledNode(Protocol):
         """Return once the task list was read by a question that was asked after this call."""
 
 
+StillExpected = Callable[[Iterable[Expected]], Sequence[Expected]]
+"""Returns what of these is still as it was to be expected, by what is known of the log and of the node now."""
+
+
 class Place(NamedTuple):
     """The copies of one index on one node that this worker feeds."""
 
@@ -77,6 +81,14 @@ def find_places(nodes: Iterable[SampledNode], assignments: Callable[[NodeId], Se
                 groups.setdefault(copy.feed.incarnation, []).append(copy)
         found += [Place(node, tuple(copies)) for copies in groups.values()]
     return found
+
+
+def settled_on(node: SampledNode, copy: Assignment) -> Position:
+    """Return the position before which everything is on the node; 0 where it does not tell. See ``settled_below``."""
+    if node.is_away or not node.tail.is_whole:
+        return Position(0)
+    tail = node.tail.index(copy.feed.incarnation)
+    return settled_below(tail, copy.feed.shard, copy.replica.attempt, known=copy.feed.window.end)
 
 
 class Sampler:
@@ -124,7 +136,7 @@ class Sampler:
         while True:
             await asyncio.sleep(self._interval_s)
             places = self._places()
-            self._forget({copy.replica for place in places for copy in place.copies})
+            self.keep(places)
             if not places:
                 continue
             try:
@@ -139,16 +151,34 @@ class Sampler:
         Raises:
             NodeError: the node does not say what it holds.
         """
-        expected = self._expected(place)
+        differing = await self.confirm(place, self._expected(place), lambda each: self._still_expected(place, each))
+        if differing:
+            await self.report(place, differing)
+
+    async def confirm(self, place: Place, expected: Sequence[Expected], still: StillExpected) -> Sequence[Expected]:
+        """Return what surely differs.
+
+        Args:
+            place: where the documents are.
+            expected: what they must be; at most ``DOCUMENTS_MAX``.
+            still: what of it is to be expected now; asked after each look, once the task list was read again.
+
+        Raises:
+            NodeError: the node does not say what it holds.
+        """
         count = len(expected)
         for _ in range(LOOKS):
             if not expected:
                 break
-            expected = await self._differ(place, expected)
+            expected = await self._differ(place, expected, still)
         if count:
             self._metrics.sampled.labels(index=place.copies[0].index.uid).inc(count)
-        if expected:
-            await self._report(place, expected)
+        return expected
+
+    def keep(self, places: Iterable[Place]) -> None:
+        """Forget what was found of copies that are placed no more."""
+        present = {copy.replica for place in places for copy in place.copies}
+        self._differing = {replica: ids for replica, ids in self._differing.items() if replica in present}
 
     def _expected(self, place: Place) -> Sequence[Expected]:
         found: list[Expected] = []
@@ -162,20 +192,14 @@ class Sampler:
     def _choose(self, node: SampledNode, copy: Assignment, *, documents_max: int) -> Sequence[Expected]:
         window = copy.feed.window
         batches = window.batches_from(window.start)
-        below = self._settled(node, copy)
+        below = settled_on(node, copy)
         if below <= window.start:
             return ()
         return choose_expected(
             copy.feed.shard, batches, below=below, draw=self._draw(), documents_max=min(documents_max, DOCUMENTS_MAX)
         )
 
-    def _settled(self, node: SampledNode, copy: Assignment) -> Position:
-        if node.is_away or not node.tail.is_whole:
-            return Position(0)
-        tail = node.tail.index(copy.feed.incarnation)
-        return settled_below(tail, copy.feed.shard, copy.replica.attempt, known=copy.feed.window.end)
-
-    async def _differ(self, place: Place, expected: Sequence[Expected]) -> Sequence[Expected]:
+    async def _differ(self, place: Place, expected: Sequence[Expected], still: StillExpected) -> Sequence[Expected]:
         """Return what differs, and was to be expected before and after the node was asked."""
         index = place.copies[0].index
         uid = node_index_uid(index.uid, index.incarnation)
@@ -184,7 +208,7 @@ class Sampler:
         if not differing:
             return ()
         await place.node.read_tail()
-        return self._still_expected(place, differing)
+        return still(differing)
 
     def _still_expected(self, place: Place, expected: Iterable[Expected]) -> Sequence[Expected]:
         copies = {copy.feed.shard: copy for copy in place.copies}
@@ -198,11 +222,18 @@ class Sampler:
                 if operation.id == each.id and operation.offset >= each.offset
             ]
             is_last = len(written) == 1 and digest_written(written[0].document) == each.digest
-            if is_last and each.offset < self._settled(place.node, copy):
+            if is_last and each.offset < settled_on(place.node, copy):
                 kept.append(each)
         return kept
 
-    async def _report(self, place: Place, differing: Sequence[Expected]) -> None:
+    async def report(self, place: Place, differing: Sequence[Expected], *, repairs: bool = True) -> None:
+        """Tell of documents that surely differ, and let their copies be made anew where that may be.
+
+        Args:
+            place: where they are.
+            differing: what they should be.
+            repairs: whether the log can make the copies anew.
+        """
         by_shard = {copy.feed.shard: copy.replica for copy in place.copies}
         node, uid = place.node.node, place.copies[0].index.uid
         _log.error(
@@ -216,26 +247,24 @@ class Sampler:
                 known.add(each.id)
                 self._metrics.sampled_differences.labels(index=uid, node=node).inc()
         for replica in sorted(replicas, key=lambda each: each.shard):
-            await self._repair(replica)
+            await self._repair(replica, is_possible=repairs)
 
-    async def _repair(self, replica: ReplicaRecord) -> None:
+    async def _repair(self, replica: ReplicaRecord, *, is_possible: bool) -> None:
         others_whole, now_ms = self._has_other(replica), self._now_ms()
         repaired_ms = self._repaired_ms.setdefault((replica.incarnation, replica.shard), {})
-        if not may_repair(
+        is_wise = may_repair(
             others_whole=others_whole,
             repaired_ms=repaired_ms.get(replica.node),
             beside_ms=max((at_ms for node, at_ms in repaired_ms.items() if node != replica.node), default=None),
             now_ms=now_ms,
-        ):
+        )
+        if not (is_possible and is_wise):
             _log.error("a copy that differs is not made anew", extra={**_named(replica), "others_whole": others_whole})
             return
         repaired_ms[replica.node] = now_ms
         _log.warning("a copy that differs is made anew", extra=_named(replica))
         request = build_request(RebuildNode(replica.node, replica.uid, (replica.shard,), replica.attempt))
         await self._append([Append(REQUESTS, Partition(0), None, request)])
-
-    def _forget(self, present: set[ReplicaRecord]) -> None:
-        self._differing = {replica: ids for replica, ids in self._differing.items() if replica in present}
 
 
 def _named(replica: ReplicaRecord) -> Mapping[str, object]:

@@ -61,6 +61,10 @@ class DeadLetters:
         """Return the records that a node has refused: they act as deletes."""
         return self._condemned.get(_place(feed), frozenset())
 
+    def known(self, feed: Feed) -> AbstractSet[Offset]:
+        """Return the records that were set aside, whatever the reason."""
+        return self._known.get(_place(feed), frozenset())
+
     async def set_aside(self, feed: Feed, letters: Sequence[DeadLetter]) -> None:
         """Append those that are not known, however long it takes."""
         known = self._known.setdefault(_place(feed), set())

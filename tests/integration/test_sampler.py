@@ -33,15 +33,29 @@ async def copy_of(cluster: Cluster, index: IndexRecord, key: str, node: NodeId) 
     return next(r for r in await cluster.replicas(index) if (r.shard, r.node) == (shard, node))
 
 
-async def test_altered_document_is_noticed_and_its_copy_made_anew(tmp_path: Path, node_binary: str | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "are_workers_new"),
+    [
+        pytest.param("MIROIR_SAMPLE_INTERVAL_S", False, id="a last write"),
+        pytest.param("MIROIR_SAMPLE_OLD_INTERVAL_S", True, id="an old document"),
+    ],
+)
+async def test_altered_document_is_noticed_and_its_copy_made_anew(
+    tmp_path: Path, node_binary: str | None, name: str, *, are_workers_new: bool
+) -> None:
     """That copy and no other one; at the end every replica equals the log."""
-    settings = {"MIROIR_SAMPLE_INTERVAL_S": "0.1"}
+    settings = {"MIROIR_SAMPLE_INTERVAL_S": "0", "MIROIR_SAMPLE_OLD_INTERVAL_S": "0", name: "0.1"}
     documents = make_documents(DOCUMENTS)
     altered = "doc-7"
     async with Cluster(tmp_path, nodes=2, node_binary=node_binary, settings=settings) as cluster:
         index = await cluster.create_index("sampled", shards=2, replication=2)
         await cluster.produce(index, documents)
         await cluster.caught_up(index)
+        if are_workers_new:
+            # They begin to read where the copies stand: nothing that was written before is in their memory.
+            for worker in cluster.live_workers():
+                await worker.stop()
+            await cluster.start_worker()
         node = cluster.nodes[0]
         before = await cluster.replicas(index)
         spoilt = await copy_of(cluster, index, altered, node.id)

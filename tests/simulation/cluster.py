@@ -44,6 +44,7 @@ SETTINGS = Settings.model_validate(
         "search_timeout_s": SEARCH_S,
         "node_failed_after_s": 3.0,
         "node_return_after_s": 1.0,
+        "sample_old_interval_s": 0.0,
     }
 )
 

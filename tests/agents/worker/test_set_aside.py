@@ -75,6 +75,16 @@ async def test_letter_that_is_known_is_not_written_again() -> None:
     assert len(log.appends) == 2
 
 
+async def test_every_letter_of_the_incarnation_is_known() -> None:
+    """Whatever the reason, whoever wrote it."""
+    dead = DeadLetters(WrittenLog(), no_reader, WorkerMetrics())
+    dead.note([make_letter(3, 50), make_letter(3, 51, "not_json"), make_letter(9, 52)])
+    await dead.set_aside(make_feed(3), [make_letter(3, 53, "not_json")])
+
+    assert dead.known(make_feed(3)) == {50, 51, 53}
+    assert dead.known(make_feed(4)) == frozenset()
+
+
 def test_letter_of_a_huge_record_fits_the_broker() -> None:
     """Key and value are left out where they are too large, and the text says so."""
     huge = LogRecord(Offset(5), 1, b"k" * 900_000, b"v" * 900_000)
