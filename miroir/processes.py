@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -182,12 +183,14 @@ def end_process(process: ProcessId, *, timeout_s: float) -> None:
     """End a process that is not our child: SIGTERM, then SIGKILL after ``timeout_s`` seconds."""
     if not is_alive(process):
         return
-    os.kill(process.pid, signal.SIGTERM)
-    deadline_s = time.monotonic() + timeout_s
-    while is_alive(process) and time.monotonic() < deadline_s:
-        time.sleep(POLL_S)
-    if is_alive(process):
-        os.kill(process.pid, signal.SIGKILL)
+    # It may end by itself in any moment.
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGTERM)
+        deadline_s = time.monotonic() + timeout_s
+        while is_alive(process) and time.monotonic() < deadline_s:
+            time.sleep(POLL_S)
+        if is_alive(process):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def describe_tail(log: Path) -> str:

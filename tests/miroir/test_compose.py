@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 SECRET = "a-secret-of-more-than-sixteen-bytes"
 OURS = ("worker-1", "worker-2", "query-1", "query-2", "join")
+POLL_S = 0.5
 NODES = ("node-1", "node-2", "node-3")
 
 
@@ -90,6 +92,46 @@ def test_compose_everything_that_stays_has_a_health_check() -> None:
     assert {service["restart"] for service in staying.values()} == {"unless-stopped"}
 
 
+@pytest.mark.parametrize("name", [name for name in OURS if name != "join"])
+def test_compose_health_is_asked_where_it_is_told(name: str) -> None:
+    """The port of the health check is the one that the process is given; a query service's is the one published."""
+    service = SERVICES[name]
+    settings = parse_settings(service["environment"])
+    port = settings.http_port if name.startswith("query") else settings.worker_http_port
+
+    assert service["healthcheck"]["test"][-1] == f"http://127.0.0.1:{port}/health"
+    assert [each.rpartition(":")[2] for each in service.get("ports", ())] == ([str(port)] if "ports" in service else [])
+
+
+def test_compose_nodes_are_added_at_the_port_that_they_are_watched_at() -> None:
+    """The join script's addresses are those of nodes and of the first query service."""
+    script = (ROOT / "scripts/join").read_text()
+    (query,) = re.findall(r"--url http://query-1:(\d+)", script)
+    (node,) = re.findall(r"http://\$node:(\d+)", script)
+
+    assert int(query) == parse_settings(SERVICES["query-1"]["environment"]).http_port
+    assert all(SERVICES[name]["healthcheck"]["test"][-1] == f"http://127.0.0.1:{node}/health" for name in NODES)
+
+
+def test_compose_keeps_the_log_and_every_node_on_volumes() -> None:
+    """What Kafka writes lies on its volume; every volume is used once."""
+    directory = SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
+    volumes = [volume for service in SERVICES.values() for volume in service.get("volumes", ())]
+
+    assert f"kafka:{directory}" in volumes
+    declared = yaml.safe_load(COMPOSE.read_text())["volumes"]
+    assert sorted(volume.partition(":")[0] for volume in volumes) == sorted(declared)
+
+
+def test_image_holds_every_package() -> None:
+    """What is installed in it is copied into it before."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    copied = {line.split()[1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")}
+
+    assert packages <= copied
+
+
 def test_compose_publishes_on_loopback_only() -> None:
     """Nothing is open to the network by accident."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
@@ -129,15 +171,27 @@ def composed() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_compose_started_has_three_active_nodes(composed: None) -> None:
-    """Where Docker runs, the composition starts and its nodes become active."""
+def test_compose_started_answers_searches_through_both_services(composed: None) -> None:
+    """Where Docker runs, the composition starts, and what is posted to one service is found by both."""
     del composed
     headers = {"Authorization": f"Bearer {SECRET}"}
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + 240
     active = 0
-    with httpx.Client(base_url="http://127.0.0.1:7700", headers=headers, trust_env=False) as http:
+    with (
+        httpx.Client(base_url="http://127.0.0.1:7700", headers=headers, trust_env=False) as first,
+        httpx.Client(base_url="http://127.0.0.1:7701", headers=headers, trust_env=False) as second,
+    ):
         while active < len(NODES) and time.monotonic() < deadline_s:
-            status = http.get("/_miroir/status").raise_for_status().json()
+            status = first.get("/_miroir/status").raise_for_status().json()
             active = sum(node["state"] == "active" for node in status["nodes"])
+            time.sleep(POLL_S)
+        posted = first.post("/indexes/books/documents", json=[{"id": 1, "title": "Dune"}]).raise_for_status().json()
+        state = "enqueued"
+        while state in {"enqueued", "processing"} and time.monotonic() < deadline_s:
+            state = first.get(f"/tasks/{posted['taskUid']}").raise_for_status().json()["status"]
+            time.sleep(POLL_S)
+        answers = [http.post("/indexes/books/search", json={"q": "dune"}) for http in (first, second)]
 
     assert active == len(NODES)
+    assert state == "succeeded"
+    assert [answer.raise_for_status().json()["hits"] for answer in answers] == [[{"id": 1, "title": "Dune"}]] * 2
