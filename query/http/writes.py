@@ -5,7 +5,7 @@ the incarnation that every earlier request of this process for that index has le
 not know: HTTP.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from query.http.clock import now_ms
@@ -31,11 +31,13 @@ class Produced:
         ranges: half-open positions of each partition, from the first of them to the last.
         last: the last one's offset in each partition.
         pieces: of partitions where records of others lie between them: the half-open positions that are their own.
+        offsets: of each, in the order given.
     """
 
     ranges: dict[Partition, tuple[Position, Position]]
     last: dict[Partition, Offset]
     pieces: dict[Partition, tuple[tuple[Position, Position], ...]] = field(default_factory=dict)
+    offsets: Sequence[Offset] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Writes:
             raise InvalidRequestError("miroir_unavailable", message)
 
 
-def produced_at(places: Iterable[tuple[Partition, Offset]]) -> Produced:
+def produced_at(places: Sequence[tuple[Partition, Offset]]) -> Produced:
     """Return where documents went that lie at these places; each partition's in order."""
     found: dict[Partition, list[tuple[Position, Position]]] = {}
     for partition, offset in places:
@@ -139,6 +141,7 @@ def produced_at(places: Iterable[tuple[Partition, Offset]]) -> Produced:
         {partition: (pieces[0][0], pieces[-1][1]) for partition, pieces in found.items()},
         {partition: Offset(pieces[-1][1] - 1) for partition, pieces in found.items()},
         {partition: tuple(pieces) for partition, pieces in found.items() if len(pieces) > 1},
+        [offset for _, offset in places],
     )
 
 
