@@ -51,7 +51,7 @@ def replace_log(topology: Topology, request: ReplaceLog, offset: Offset, sights:
         reason=FORMER_ANSWERS.format(uid=index.uid),
     )
     replicas = place_replicas(topology, begun)
-    former = () if is_done else (FormerRecord(index),)
+    former = () if is_done else (FormerRecord(index, carried=request.carried, seeded=request.seeded),)
     return accept(
         offset,
         *former,

@@ -1,11 +1,13 @@
 """Records of one topic carried over into another, as they are.
 
-What always holds: a partition's records keep their order; a record is carried once by one carrier. Who calls it: ``log
-reseed``. It must not know: documents, or what the topics are for.
+What always holds: a partition's records keep their order; a record is carried once, also by one carrier after another.
+Who calls it: ``log reseed``. It must not know: documents, or what the topics are for.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Collection, Mapping
+from hashlib import blake2b
 
 from schemas.events import IndexRecord
 from schemas.ids import Offset, Partition, Position, ShardId
@@ -62,8 +64,14 @@ class Carrier:
         self._to = to
         self._positions = dict(positions)
         self._own: set[tuple[Partition, Offset]] = set()
+        self._before: dict[tuple[ShardId, bytes | None], Offset] = {}
         self.carried = 0
         self.passed_over = 0
+
+    @property
+    def positions(self) -> Mapping[ShardId, Position]:
+        """Of each partition of the old topic up to where its records were carried over."""
+        return dict(self._positions)
 
     async def carry_rest(self) -> None:
         """Carry over what stands there, and what comes meanwhile.
@@ -74,6 +82,33 @@ class Carrier:
         for _ in range(ROUNDS_MAX):
             if not await self._round(None):
                 return
+
+    async def take_over(self, ends: Mapping[ShardId, Position]) -> None:
+        """Go on where another carrier was cut off after the switch, and carry over what stands there by now.
+
+        What it has carried since is known by content: of a key, records of the new topic that follow one another as
+        they do in the old one. Where one of these was compacted away, its copy counts as somebody else's. Memory: some
+        300 bytes for each record that came to the new topic.
+
+        Args:
+            ends: as in ``carry_stragglers``.
+
+        Raises:
+            LogError: the log is away, or does not hold what is left any more.
+        """
+        if not await self._has_more():
+            return
+        copies = await self._written_since(ends)
+        for partition, held in (await self._reader.bounds(self._partitions())).items():
+            shard = ShardId(partition.partition)
+            async for batch in read_range(self._reader, partition, self._positions[shard], held.end):
+                for record in batch.records:
+                    to = Partition(self._partition_of(shard, record.key))
+                    left = copies.get((to, record.key))
+                    if left and left[0][1] == _digest(record.value):
+                        self._own.add((to, left.popleft()[0]))
+                        self._before[shard, record.key] = record.offset
+        await self._round(await self._newer(ends))
 
     async def carry_stragglers(self, ends: Mapping[ShardId, Position]) -> bool:
         """Carry over what still comes after the switch; return whether it has stopped coming.
@@ -115,6 +150,8 @@ class Carrier:
         appends = []
         for record in batch.records:
             to = self._partition_of(shard, record.key)
+            if record.offset <= self._before.get((shard, record.key), -1):
+                continue
             if newer is not None and record.key in newer.get(to, ()):
                 self.passed_over += 1
             else:
@@ -125,6 +162,19 @@ class Carrier:
         self.carried += len(appends)
         if newer is not None:
             self._own |= {(append.partition, offset) for append, offset in zip(appends, offsets, strict=True)}
+
+    async def _written_since(
+        self, ends: Mapping[ShardId, Position]
+    ) -> Mapping[tuple[Partition, bytes | None], deque[tuple[Offset, bytes]]]:
+        """Return of each key what the new topic got since the switch, in order: the offsets, and digests of values."""
+        partitions = {TopicPartition(self._to, Partition(shard)): end for shard, end in ends.items()}
+        written: dict[tuple[Partition, bytes | None], deque[tuple[Offset, bytes]]] = {}
+        for partition, held in (await self._reader.bounds(list(partitions))).items():
+            async for batch in read_range(self._reader, partition, partitions[partition], held.end):
+                for record in batch.records:
+                    of_key = written.setdefault((partition.partition, record.key), deque())
+                    of_key.append((record.offset, _digest(record.value)))
+        return written
 
     async def _newer(self, ends: Mapping[ShardId, Position]) -> Newer:
         """Return the keys that others have written to the new topic since the switch."""
@@ -145,3 +195,8 @@ class Carrier:
         if len(self._positions) == self._index.shards:
             return shard
         return ShardId(partition_of(key or b"", self._index.shards, self._index.partitioner))
+
+
+def _digest(value: bytes | None) -> bytes:
+    """Return what tells a value from others; of a deletion nothing."""
+    return b"" if value is None else blake2b(value, digest_size=16).digest()

@@ -1,8 +1,8 @@
 """A new log for an index whose log is not whole any more, from the documents on its nodes.
 
 Step by step as ``docs/decisions/0011-a-new-log.md`` tells. What always holds: before the controller has taken the new
-log nothing has changed but that the index is paused; from then on the log is whole, and searches are answered by the
-former copies until the new ones are. Who calls it: ``miroir log
+log nothing has changed but that the index is paused; from then on the log has all but what still came to the old
+one, which is carried over before the former copies, that answer searches until then, may go. Who calls it: ``miroir log
 reseed``. It must not know: terminals.
 """
 
@@ -20,12 +20,12 @@ from miroir.cluster_view import ClusterView
 from miroir.log_batches import AppendBatches
 from miroir.log_wholeness import log_fault
 from miroir.node_documents import NodeDocuments
-from miroir.reseed_plan import ReseedPlan, plan_reseed
+from miroir.reseed_plan import ReseedPlan, plan_reseed, starts_left
 from miroir.visibility import Standing, until_visible
 from schemas.config import Settings
 from schemas.document_ids import find_ids, parse_id
-from schemas.errors import InvalidRequestError, LogError, MiroirError
-from schemas.events import IndexRecord
+from schemas.errors import InvalidRequestError, LogError, MiroirError, NoTopicError
+from schemas.events import FormerRecord, IndexRecord
 from schemas.ids import Incarnation, IndexUid, Partition, Position, ShardId
 from schemas.requests import PauseIndex, ReplaceLog, RetireFormer
 from streams.kafka.admin import KafkaLogAdmin
@@ -66,6 +66,22 @@ class Reseeded(NamedTuple):
     is_quiet: bool
 
 
+class Finished(NamedTuple):
+    """What was done behind a switch at which the command had been cut off.
+
+    Attributes:
+        carried: records from the former topic.
+        passed_over: records of the former topic of whose ids the new one had newer ones.
+        lost: what the former topic does not hold any more, unless it was carried before; empty where that is nothing.
+        is_quiet: whether nobody writes to the former topic any more.
+    """
+
+    carried: int = 0
+    passed_over: int = 0
+    lost: str = ""
+    is_quiet: bool = True
+
+
 class Reseeder:
     """One new log. Enter it, ``look``, then ``run`` once.
 
@@ -99,7 +115,7 @@ class Reseeder:
         await self._stack.aclose()
 
     async def is_cut_off(self, uid: IndexUid) -> bool:
-        """Return whether a new log was made already, and only the former copies are still to go: ``finish``.
+        """Return whether a new log was made already, and ``finish`` ends it.
 
         Raises:
             NotFoundError: there is no such index.
@@ -145,10 +161,10 @@ class Reseeder:
         topic = docs_topic_name(uid, Incarnation(offset), taken=True)
         plan, carrier = await self._fill(index, topic, accept_loss=accept_loss)
         seeded = await self._ends(topic, index.shards)
-        incarnation = await self._switch(index, topic)
+        incarnation = await self._switch(index, topic, carrier.positions, seeded)
         self._report(0, 0, f"what still comes to {index.topic}")
         is_quiet = await carrier.carry_stragglers(seeded) if plan.carried else True
-        await self.finish(uid)
+        await self._end(uid)
         return Reseeded(
             uid=uid,
             incarnation=incarnation,
@@ -161,12 +177,37 @@ class Reseeder:
             is_quiet=is_quiet,
         )
 
-    async def finish(self, uid: IndexUid) -> None:
-        """Let the former copies go once the new ones are whole; nothing where there are none.
+    async def finish(self, uid: IndexUid) -> Finished:
+        """Carry over what has come to the former topic, and let the former copies go once the new ones are whole.
 
         Raises:
-            MiroirError: not in time.
+            MiroirError: not in time, or a step failed: it may be asked for again.
         """
+        await self._view.refresh()
+        index, former = self._view.topology.index(uid), self._view.topology.former(uid)
+        finished = Finished() if former is None else await self._carry_left(index.topic, former)
+        await self._end(uid)
+        return finished
+
+    async def _carry_left(self, topic: str, former: FormerRecord) -> Finished:
+        """Carry over what has come to the former topic since the switch, of which nobody knows how far it got."""
+        if not former.carried:
+            return Finished()
+        self._report(0, 0, f"what has come to {former.index.topic}")
+        partitions = [TopicPartition(former.index.topic, Partition(shard)) for shard in sorted(former.carried)]
+        try:
+            bounds = {ShardId(each.partition): held for each, held in (await self._reader.bounds(partitions)).items()}
+        except NoTopicError as error:
+            # Its owner may have deleted it: there is nothing to carry, and no reason to wait for it.
+            return Finished(lost=f"whatever came to {former.index.topic} behind {dict(former.carried)}: {error}")
+        starts, lost = starts_left(former.carried, bounds)
+        carrier = Carrier(self._reader, self._writer, former.index, topic, starts)
+        await carrier.take_over(former.seeded)
+        is_quiet = await carrier.carry_stragglers(former.seeded)
+        return Finished(carrier.carried, carrier.passed_over, lost, is_quiet)
+
+    async def _end(self, uid: IndexUid) -> None:
+        """Let the former copies go once the new ones are whole; nothing where there are none."""
         await self._view.refresh()
         index, former = self._view.topology.index(uid), self._view.topology.former(uid)
         await self._until_visible(uid, await self._ends(index.topic, index.shards))
@@ -218,14 +259,22 @@ class Reseeder:
         self._documents = batches.records
         self._report(index.shards, index.shards, f"{batches.records:,} documents from nodes")
 
-    async def _switch(self, index: IndexRecord, topic: str) -> Incarnation:
+    async def _switch(
+        self,
+        index: IndexRecord,
+        topic: str,
+        carried: Mapping[ShardId, Position],
+        seeded: Mapping[ShardId, Position],
+    ) -> Incarnation:
+        asked = ReplaceLog(index.uid, topic, index.incarnation, carried, seeded)
         try:
-            return Incarnation(await self._client.request(ReplaceLog(index.uid, topic, index.incarnation)))
+            return Incarnation(await self._client.request(asked))
         except InvalidRequestError as error:
             if error.code != "unanswered":
                 await self._forget(topic)
                 raise
-            text = f"topic {topic} is whole and waits for it: `miroir status` shows when index {index.uid!r} is active"
+            ends = f"`miroir log reseed {index.uid}` ends it, with what is written until then"
+            text = f"topic {topic} waits for it: once `miroir status` shows index {index.uid!r} as active, {ends}"
             raise MiroirError(f"{error}; {text}") from error
 
     async def _forget(self, topic: str) -> None:

@@ -11,6 +11,7 @@ from miroir.copies import Copy
 from miroir.log_wholeness import LogSight, log_is_ours
 from schemas.ids import Position, ShardId
 from schemas.posts import PositionRange
+from streams.log import Bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,25 @@ def plan_reseed(
     if sight.exists and not is_ours:
         carried = {shard: held.beginning for shard, held in bounds.items()}
     return ReseedPlan(copies, carried, lost)
+
+
+def starts_left(
+    carried: Mapping[ShardId, Position], bounds: Mapping[ShardId, Bounds]
+) -> tuple[Mapping[ShardId, Position], str]:
+    """Return from where a topic is carried on, and what it does not hold any more; for people, empty for nothing.
+
+    Args:
+        carried: of each partition up to where it was carried over.
+        bounds: what each of them holds now.
+    """
+    starts: dict[ShardId, Position] = {}
+    lost: list[str] = []
+    for shard, at in carried.items():
+        beginning, end = bounds[shard]
+        if beginning > at:
+            lost.append(f"shard {shard}: positions {at} to {beginning - 1}, unless they were carried before")
+        elif end < at:
+            lost.append(f"shard {shard}: positions from {at} on, unless they were carried before: it was made anew")
+        # All of one that was made anew came later.
+        starts[shard] = at if beginning <= at <= end else beginning
+    return starts, "; ".join(lost)

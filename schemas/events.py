@@ -18,7 +18,7 @@ What always holds: the controller is the only writer; a null value removes the e
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -198,12 +198,16 @@ class FormerRecord:
     Attributes:
         index: its record.
         answers: whether searches are answered by it, because the present copies are not whole yet.
+        carried: of each partition of its topic up to where the present one has its records; empty where it has no more.
+        seeded: of each partition of the present topic where it ended before anybody else could write to it.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     index: IndexRecord
     answers: bool = True
+    carried: Mapping[ShardId, Position] = field(default_factory=dict)
+    seeded: Mapping[ShardId, Position] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ What always holds: a request is a fact asked for, not a step; the controller ans
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
 from schemas.events import PartitionerName
-from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, ShardId
+from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Position, ShardId
 from schemas.wire import STRICT, build, parse
 
 SHARDS_DEFAULT = 12
@@ -200,7 +200,8 @@ class ReplaceLog:
     """Begin a paused index anew over a topic that holds all of its documents; the former topic is left alone.
 
     The former copies answer searches until ``RetireFormer``. ``incarnation`` guards against an index made since under
-    the same name.
+    the same name. ``carried`` and ``seeded`` are kept in ``FormerRecord``: whoever ends the change carries over from
+    there what still came to the former topic.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -208,6 +209,8 @@ class ReplaceLog:
     uid: IndexUid
     topic: str
     incarnation: Incarnation
+    carried: Mapping[ShardId, Position] = field(default_factory=dict)
+    seeded: Mapping[ShardId, Position] = field(default_factory=dict)
     kind: Literal["replace_log"] = "replace_log"
 
 

@@ -140,7 +140,8 @@ replica_records = st.builds(
 retired_records = st.builds(
     RetiredRecord, uid=index_uids, incarnation=incarnations, topic=texts, topic_owned=st.booleans()
 )
-former_records = st.builds(FormerRecord, index=index_records, answers=st.booleans())
+cursors = st.dictionaries(shard_ids, positions, max_size=3)
+former_records = st.builds(FormerRecord, index=index_records, answers=st.booleans(), carried=cursors, seeded=cursors)
 answer_records = st.builds(AnswerRecord, offset=offsets, accepted=st.booleans(), code=texts, message=texts)
 controller_records = st.builds(ControllerRecord, requests_cursor=positions)
 
@@ -185,7 +186,7 @@ requests: st.SearchStrategy[Request] = st.one_of(
     st.builds(UpdateSettings, uid=index_uids, patch=json_objects),
     st.builds(PauseIndex, uid=index_uids, reason=texts, incarnation=st.none() | incarnations),
     st.builds(ResumeIndex, uid=index_uids),
-    st.builds(ReplaceLog, uid=index_uids, topic=texts, incarnation=incarnations),
+    st.builds(ReplaceLog, uid=index_uids, topic=texts, incarnation=incarnations, carried=cursors, seeded=cursors),
     st.builds(RetireFormer, uid=index_uids, incarnation=incarnations, remove=st.booleans()),
 )
 

@@ -21,7 +21,7 @@ from miroir.commands.terminal import (
     progress_bar,
     settings_of,
 )
-from miroir.reseed import Reseeded, Reseeder
+from miroir.reseed import Finished, Reseeded, Reseeder
 from schemas.ids import IndexUid
 
 WARNING = """\
@@ -61,10 +61,12 @@ def reseed(
 
     done = asyncio.run(_reseed(directory, url, IndexUid(index), confirm, accept_loss=accept_loss))
     seconds = time.monotonic() - began_s
-    if done is None:
+    if isinstance(done, Finished):
         if as_json:
-            print_json({"index": index, "finished": True, "seconds": round(seconds, 3)})
+            print_json({"index": index, "finished": True, **done._asdict(), "seconds": round(seconds, 3)})
         err.print(f"index {index} had its new log already: its copies are whole now, the former ones go")
+        err.print(f"{done.carried:,} records came from the former log since, {done.passed_over:,} had newer ones")
+        _tell_loss(done)
         return
     if as_json:
         names = {"uid": "index"}
@@ -75,21 +77,25 @@ def reseed(
     table = Table("index", "new log", "documents from nodes", "records from the former log", "seconds")
     table.add_row(done.uid, done.topic, f"{done.documents:,}", f"{done.carried:,}", f"{seconds:.1f}")
     out.print(table)
-    if done.lost:
-        err.print(f"lost: {done.lost}", markup=False, soft_wrap=True)
-    if not done.is_quiet:
-        err.print(
-            "SOMEBODY STILL WRITES to the former topic; what comes from now on is not carried over", soft_wrap=True
-        )
+    _tell_loss(done)
     if done.former_topic:
         text = f"producers that write to it themselves must be given {done.topic}, then it can be deleted"
         err.print(f"the former topic {done.former_topic} is left as it is: {text}", soft_wrap=True)
     err.print(f"`miroir verify --index {done.uid}` compares the copies with the new log")
 
 
+def _tell_loss(done: Reseeded | Finished) -> None:
+    if done.lost:
+        err.print(f"lost: {done.lost}", markup=False, soft_wrap=True)
+    if not done.is_quiet:
+        err.print(
+            "SOMEBODY STILL WRITES to the former topic; what comes from now on is not carried over", soft_wrap=True
+        )
+
+
 async def _reseed(
     directory: Path, url: str | None, uid: IndexUid, confirm: Callable[[str], None], *, accept_loss: bool
-) -> Reseeded | None:
+) -> Reseeded | Finished:
     settings = settings_of(directory)
     bar = progress_bar()
     task = bar.add_task("looking", total=None)
@@ -100,8 +106,7 @@ async def _reseed(
     async with connect(directory, url) as client, Reseeder(settings, client, report=report) as reseeder:
         if await reseeder.is_cut_off(uid):
             with bar:
-                await reseeder.finish(uid)
-            return None
+                return await reseeder.finish(uid)
         # The question comes before the bar, which would be drawn over it.
         confirm(await reseeder.look(uid))
         with bar:

@@ -1,16 +1,18 @@
 """A new log for an index: one commit, and only where it can be right."""
 
+from dataclasses import replace
+
 import pytest
 
 from agents.reconcile import topics_to_delete
 from schemas.events import FormerRecord, IndexRecord, IndexState, RetiredRecord, SettingsRecord
-from schemas.ids import Incarnation, IndexUid, SettingsVersion, ShardId
+from schemas.ids import Incarnation, IndexUid, Position, SettingsVersion, ShardId
 from schemas.requests import DeleteIndex, PauseIndex, ReplaceLog, ResumeIndex, RetireFormer, UpdateSettings
 from streams.serving import searched_topology
 from tests.agents.clusters import MOVIES, World, topic, world_with_index
 
 NEW = "miroir.gen.3.movies"
-REQUEST = ReplaceLog(MOVIES, NEW, Incarnation(1))
+REQUEST = ReplaceLog(MOVIES, NEW, Incarnation(1), {ShardId(0): Position(7)}, {ShardId(0): Position(5)})
 
 
 def paused() -> World:
@@ -52,9 +54,12 @@ def test_former_copies_answer_searches_until_they_are_retired() -> None:
     searched = searched_topology(made.topology)
     assert searched.index(MOVIES) == former
     assert {len(searched.replicas_of(MOVIES, ShardId(shard))) for shard in range(3)} == {2}
+    kept = FormerRecord(former, carried=REQUEST.carried, seeded=REQUEST.seeded)
+    assert made.topology.former(MOVIES) == kept
 
     assert made.decide(remove, 10).answer.code == "former_answers"
     made.answer(silence, 10)
+    assert made.topology.former(MOVIES) == replace(kept, answers=False)
     assert searched_topology(made.topology) is made.topology
     assert made.topology.index(MOVIES).reason == ""
     assert list(made.topology.retired()) == []

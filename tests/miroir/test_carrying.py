@@ -6,6 +6,7 @@ import pytest
 
 from miroir import carrying
 from miroir.carrying import Carrier
+from schemas.errors import LogUnavailableError
 from schemas.events import IndexRecord, PartitionerName
 from schemas.ids import Incarnation, IndexUid, Offset, Partition, Position, SettingsVersion, ShardId
 from streams.log import Append
@@ -103,6 +104,55 @@ async def test_straggler_is_carried_but_for_ids_that_the_new_topic_has_newer() -
     assert (is_quiet, is_quiet_again) == (True, True)
     assert held(log, 0) == [(b"a", b"newer"), (b"b", b"late"), (b"b", b"later")]
     assert (carrier.carried, carrier.passed_over) == (2, 2)
+
+
+async def cut_off(log: FakeLog, appends_max: int) -> None:
+    """Carry stragglers until the writer fails, with only a part of its last appends in the log."""
+
+    class Failing(FakeLogWriter):
+        async def append(self, appends: Sequence[Append]) -> Sequence[Offset]:
+            await super().append(appends[:appends_max])
+            raise LogUnavailableError("cut off")
+
+    with pytest.raises(LogUnavailableError):
+        await make_carrier(log, {0: 0, 1: 0}, Failing(log)).carry_stragglers(ENDS)
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 3])
+async def test_what_a_carrier_that_was_cut_off_has_left_is_carried_by_the_next_one(done: int) -> None:
+    """What the first one has carried is not taken for somebody else's, and is not carried again."""
+    log = make_log()
+    for value in ("1", "2", "1", None):
+        write(log, "old", 0, "a", value)
+    await cut_off(log, done)
+    write(log, "old", 0, "b", "later")
+
+    carrier = make_carrier(log, {0: 0, 1: 0})
+    await carrier.take_over(ENDS)
+    write(log, "old", 0, "a", "last")
+    is_quiet = await carrier.carry_stragglers(ENDS)
+
+    assert is_quiet
+    of_a = [(b"a", b"1"), (b"a", b"2"), (b"a", b"1"), (b"a", None)]
+    assert held(log, 0) == [*of_a, (b"b", b"later"), (b"a", b"last")]
+    assert (carrier.carried, carrier.passed_over) == (6 - done, 0)
+
+
+async def test_next_carrier_passes_over_ids_that_others_have_written_since() -> None:
+    """Behind what the first one has carried, instead of it, or before it."""
+    log = make_log()
+    for key in ("a", "b"):
+        write(log, "old", 0, key, "1")
+    await cut_off(log, 1)
+    for key in ("a", "b"):
+        write(log, "new", 0, key, "newer")
+        write(log, "old", 0, key, "late")
+
+    carrier = make_carrier(log, {0: 0, 1: 0})
+    await carrier.take_over(ENDS)
+
+    assert held(log, 0) == [(b"a", b"1"), (b"a", b"newer"), (b"b", b"newer")]
+    assert (carrier.carried, carrier.passed_over) == (0, 3)
 
 
 async def test_stragglers_without_end_are_given_up_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from miroir.copies import Copy
 from miroir.log_wholeness import LogSight
-from miroir.reseed_plan import plan_reseed
+from miroir.reseed_plan import plan_reseed, starts_left
 from schemas.ids import NodeId, Position, ShardId
 from schemas.posts import PositionRange
 from streams.log import Bounds
@@ -54,3 +54,15 @@ def test_plan_of_a_log_that_is_gone_has_the_copies_alone() -> None:
     plan = plan_reseed(copies(7, 9), LogSight(exists=False), OURS, {ShardId(0): Position(7)})
 
     assert (plan.carried, plan.lost) == ({}, {})
+
+
+def test_carrying_goes_on_where_it_was_unless_the_topic_is_not_that_one_any_more() -> None:
+    """A trimmed one begins later, and one that was made anew, and so ends before, is carried whole; both are told."""
+    held = {ShardId(n): Bounds(Position(begins), Position(ends)) for n, (begins, ends) in enumerate([(0, 7), (9, 9)])}
+
+    assert starts_left({ShardId(0): Position(7)}, held) == ({0: 7}, "")
+    starts, lost = starts_left({ShardId(0): Position(8), ShardId(1): Position(5)}, held)
+
+    assert starts == {0: 0, 1: 9}
+    assert "shard 0: positions from 8 on" in lost
+    assert "shard 1: positions 5 to 8" in lost

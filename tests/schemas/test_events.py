@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from schemas.errors import InvalidInputError
-from schemas.events import ClusterValue, NodeRecord, build_key, build_value, parse_value
+from schemas.events import ClusterValue, FormerRecord, NodeRecord, build_key, build_value, parse_value
 from schemas.ids import NodeId
 from tests.builders import make_index, make_node, make_replica
 from tests.strategies import cluster_values
@@ -41,6 +41,15 @@ def test_key_is_the_one_that_is_documented(value: ClusterValue, key: str) -> Non
 def test_kind_of_a_later_version_is_none() -> None:
     """A fold passes over what it does not know; whoever needs it is of that version."""
     assert parse_value("quota/films", b"anything") is None
+
+
+def test_former_record_of_before_positions_were_kept_has_none() -> None:
+    """A change that a former version has begun is ended by this one."""
+    former = FormerRecord(make_index("films"))
+    record = orjson.loads(build_value(former))
+    old = {key: record[key] for key in ("index", "answers")}
+
+    assert parse_value(build_key(former), orjson.dumps(old)) == former
 
 
 def test_value_under_another_key_is_refused() -> None:

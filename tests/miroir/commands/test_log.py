@@ -5,13 +5,14 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from miroir.client import QueryClient
-from miroir.cluster_view import ClusterView
+from miroir.reseed import Reseeder
 from miroir.settings_source import load_settings
 from schemas.events import PartitionerName
 from schemas.ids import IndexUid, Partition
 from schemas.kafka import KafkaConfig
-from schemas.requests import PauseIndex, ReplaceLog
 from streams.kafka.admin import KafkaLogAdmin
 from streams.kafka.writer import KafkaLogWriter
 from streams.log import Append
@@ -21,7 +22,7 @@ from tests.miroir.local_stack import LocalStack, run_miroir
 
 DOCUMENTS = 40
 TOPIC = "miroir.docs.lost"
-CUT_TOPIC = "miroir.gen.0.cut"
+CUT_TOPIC = "miroir.docs.cut"
 STOPPED_S = 100.0
 """A topic of another id is seen within a second; a busy machine takes longer."""
 
@@ -76,37 +77,50 @@ def until_paused(stack: LocalStack) -> None:
         assert time.monotonic() < deadline_s
 
 
-def test_reseed_that_was_cut_off_behind_the_switch_is_ended_when_asked_again(local_stack: LocalStack) -> None:
-    """Status says that former copies answer; asking again waits for the new ones and lets the former go."""
+def test_reseed_that_was_cut_off_behind_the_switch_is_ended_when_asked_again(
+    local_stack: LocalStack, tmp_path: Path
+) -> None:
+    """Status says that former copies answer; asking again carries what came, waits, and lets the former go."""
+    file = tmp_path / "documents.ndjson"
+    file.write_text('{"id":7,"title":"before"}')
     local_stack.run("index", "create", "cut", "--primary-key", "id", "--shards", "1", "--replication", "1")
-    asyncio.run(switch(local_stack))
+    local_stack.run("produce", str(file), "--index", "cut", "--wait")
+    asyncio.run(cut_off(local_stack))
 
     said = local_stack.run("status", code=1).out
     done = local_stack.run("log", "reseed", "cut", "--json").json
 
     assert "miroir log reseed cut" in " ".join(said.split())
-    assert (done["index"], done["finished"]) == ("cut", True)
-    assert local_stack.run("search", "cut", "new", "--json").json["hits"] == [{"id": 7, "title": "new"}]
+    assert (done["index"], done["finished"], done["carried"], done["passed_over"]) == ("cut", True, 1, 0)
+    assert (done["lost"], done["is_quiet"]) == ("", True)
+    expected = [{"id": 7, "title": "before"}, {"id": 8, "title": "behind the last look"}]
+    assert local_stack.run("search", "cut", "", "--json").json["hits"] == expected
     assert local_stack.run("verify", "--index", "cut", "--json").json["verified"] is True
     local_stack.run("index", "delete", "cut", "--yes")
 
 
-async def switch(stack: LocalStack) -> None:
-    """Do what a reseed does up to the switch, with another document than the index has."""
-    kafka = load_settings({}, stack.directory).kafka_config("test")
-    admin, writer = KafkaLogAdmin(kafka), KafkaLogWriter(kafka)
+class CutOffError(Exception):
+    """The command ends here."""
+
+
+async def cut_off(stack: LocalStack) -> None:
+    """Make a new log and end behind the switch, before what somebody has still written to the old one was carried."""
+    settings = load_settings({}, stack.directory)
+    writer = KafkaLogWriter(settings.kafka_config("test"))
     assert stack.state.url is not None
+
+    def report(_done: int, _total: int, what: str) -> None:
+        if what.startswith("what still comes"):
+            raise CutOffError
+
     try:
-        await admin.create([docs_topic(CUT_TOPIC, 1)])
-        await writer.append([Append(CUT_TOPIC, Partition(0), b"7", b'{"id":7,"title":"new"}')])
-        async with QueryClient(stack.state.url) as client, ClusterView(kafka) as view:
-            await view.refresh()
-            index = view.topology.index(IndexUid("cut"))
-            await client.request(PauseIndex(index.uid, "why"))
-            await client.request(ReplaceLog(index.uid, CUT_TOPIC, index.incarnation))
+        async with QueryClient(stack.state.url) as client, Reseeder(settings, client, report=report) as reseeder:
+            assert not await reseeder.is_cut_off(IndexUid("cut"))
+            with pytest.raises(CutOffError):
+                await reseeder.run(IndexUid("cut"))
+        await writer.append([Append(CUT_TOPIC, Partition(0), b"8", b'{"id":8,"title":"behind the last look"}')])
     finally:
         await writer.close()
-        await admin.close()
 
 
 def test_reseed_is_asked_for_twice(local_stack: LocalStack) -> None:
