@@ -1,7 +1,8 @@
 """Records of one topic carried over into another, as they are.
 
 What always holds: a partition's records keep their order; a record is carried once, also by one carrier after another.
-Who calls it: ``log reseed``. It must not know: documents, or what the topics are for.
+One without a key is not carried: a compacted topic takes none, and refuses what is sent with it. Who calls it: ``log
+reseed``. It must not know: documents, or what the topics are for.
 """
 
 import asyncio
@@ -45,6 +46,7 @@ class Carrier:
     Attributes:
         carried: how many records were carried over.
         passed_over: how many were not, because the new topic has newer ones of their keys.
+        keyless: how many were not, because they have no key.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Carrier:
         self._before: dict[tuple[ShardId, bytes | None], Offset] = {}
         self.carried = 0
         self.passed_over = 0
+        self.keyless = 0
 
     @property
     def positions(self) -> Mapping[ShardId, Position]:
@@ -103,6 +106,8 @@ class Carrier:
             shard = ShardId(partition.partition)
             async for batch in read_range(self._reader, partition, self._positions[shard], held.end):
                 for record in batch.records:
+                    if record.key is None:
+                        continue
                     to = Partition(self._partition_of(shard, record.key))
                     left = copies.get((to, record.key))
                     if left and left[0][1] == _digest(record.value):
@@ -149,6 +154,9 @@ class Carrier:
     async def _carry(self, shard: ShardId, batch: LogBatch, newer: Newer | None) -> None:
         appends = []
         for record in batch.records:
+            if record.key is None:
+                self.keyless += 1
+                continue
             to = self._partition_of(shard, record.key)
             if record.offset <= self._before.get((shard, record.key), -1):
                 continue
@@ -190,11 +198,11 @@ class Carrier:
     def _partitions(self) -> list[TopicPartition]:
         return [TopicPartition(self._index.topic, Partition(shard)) for shard in sorted(self._positions)]
 
-    def _partition_of(self, shard: ShardId, key: bytes | None) -> ShardId:
+    def _partition_of(self, shard: ShardId, key: bytes) -> ShardId:
         """Return where a record goes: where it stood, unless its topic was made anew with other partitions."""
         if len(self._positions) == self._index.shards:
             return shard
-        return ShardId(partition_of(key or b"", self._index.shards, self._index.partitioner))
+        return ShardId(partition_of(key, self._index.shards, self._index.partitioner))
 
 
 def _digest(value: bytes | None) -> bytes:

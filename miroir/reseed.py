@@ -24,7 +24,7 @@ from miroir.reseed_plan import ReseedPlan, plan_reseed, starts_left
 from miroir.visibility import Standing, until_visible
 from schemas.config import Settings
 from schemas.document_ids import find_ids, parse_id
-from schemas.errors import InvalidRequestError, LogError, MiroirError, NoTopicError
+from schemas.errors import InvalidRequestError, LogError, MiroirError, NoTopicError, RecordTooLargeError
 from schemas.events import FormerRecord, IndexRecord
 from schemas.ids import Incarnation, IndexUid, Partition, Position, ShardId
 from schemas.requests import PauseIndex, ReplaceLog, RetireFormer
@@ -32,7 +32,7 @@ from streams.kafka.admin import KafkaLogAdmin
 from streams.kafka.reader import KafkaLogReader
 from streams.kafka.writer import KafkaLogWriter
 from streams.log import TopicPartition
-from streams.topics import docs_topic, docs_topic_name
+from streams.topics import RECORD_LIMIT, docs_topic, docs_topic_name
 
 VISIBLE_S = 24 * 3600.0
 """How long the new copies may take: as long as a rebuild."""
@@ -51,6 +51,7 @@ class Reseeded(NamedTuple):
         documents: from nodes.
         carried: records from the former topic.
         passed_over: records of the former topic of whose ids the new one had newer ones.
+        keyless: records of the former topic without a key, which are left out: no document comes of them.
         lost: what no copy and no log held; empty where nothing was lost.
         is_quiet: whether nobody writes to the former topic any more.
     """
@@ -62,6 +63,7 @@ class Reseeded(NamedTuple):
     documents: int
     carried: int
     passed_over: int
+    keyless: int
     lost: str
     is_quiet: bool
 
@@ -72,12 +74,14 @@ class Finished(NamedTuple):
     Attributes:
         carried: records from the former topic.
         passed_over: records of the former topic of whose ids the new one had newer ones.
+        keyless: records of the former topic without a key, which are left out: no document comes of them.
         lost: what the former topic does not hold any more, unless it was carried before; empty where that is nothing.
         is_quiet: whether nobody writes to the former topic any more.
     """
 
     carried: int = 0
     passed_over: int = 0
+    keyless: int = 0
     lost: str = ""
     is_quiet: bool = True
 
@@ -173,6 +177,7 @@ class Reseeder:
             documents=self._documents,
             carried=carrier.carried,
             passed_over=carrier.passed_over,
+            keyless=carrier.keyless,
             lost=plan.describe_loss(),
             is_quiet=is_quiet,
         )
@@ -204,7 +209,7 @@ class Reseeder:
         carrier = Carrier(self._reader, self._writer, former.index, topic, starts)
         await carrier.take_over(former.seeded)
         is_quiet = await carrier.carry_stragglers(former.seeded)
-        return Finished(carrier.carried, carrier.passed_over, lost, is_quiet)
+        return Finished(carrier.carried, carrier.passed_over, carrier.keyless, lost, is_quiet)
 
     async def _end(self, uid: IndexUid) -> None:
         """Let the former copies go once the new ones are whole; nothing where there are none."""
@@ -225,13 +230,16 @@ class Reseeder:
             async with NodeDocuments(self._settings, self._view.topology, index) as nodes:
                 plan = await self._plan(index, nodes)
                 _require_whole(index, plan, accept_loss=accept_loss)
-                await self._admin.create([docs_topic(topic, index.shards)])
+                like = (await self._admin.describe([index.topic])).get(index.topic)
+                await self._admin.create([docs_topic(topic, index.shards, like=like)])
                 await self._seed(index, topic, plan, nodes)
             carrier = Carrier(self._reader, self._writer, index, topic, plan.carried)
             self._report(0, 0, f"what {index.topic} holds behind them")
             await carrier.carry_rest()
         except BaseException as error:
             await self._forget(topic)
+            if isinstance(error, RecordTooLargeError):
+                hint = f"raise {RECORD_LIMIT} of {index.topic}, the new topic gets the same; {hint}"
             if isinstance(error, MiroirError):
                 raise MiroirError(f"{error} ({hint})") from error
             raise

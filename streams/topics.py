@@ -30,6 +30,12 @@ _DOCS: Mapping[str, str] = {
 }
 
 
+RECORD_LIMIT = "max.message.bytes"
+"""Kafka's name of the largest batch, and so record, that a topic takes."""
+
+RECORD_LIMIT_BYTES = 1024 * 1024 + 12
+"""What Kafka takes where nobody has changed it."""
+
 OWN_PREFIX = "miroir."
 """How the names of all topics begin that we make: what permissions are granted on."""
 
@@ -53,9 +59,17 @@ def docs_topic_name(index: IndexUid, incarnation: Incarnation, *, taken: bool) -
     return f"miroir.gen.{incarnation}.{index}" if taken else f"miroir.docs.{index}"
 
 
-def docs_topic(name: str, shards: int) -> TopicSpec:
-    """Return the topic of an index with so many shards."""
-    return TopicSpec(name, shards, _DOCS)
+def docs_topic(name: str, shards: int, *, like: TopicFound | None = None) -> TopicSpec:
+    """Return the topic of an index with so many shards.
+
+    Args:
+        name: its name.
+        shards: its partitions.
+        like: a topic whose records it is to take: where that one's limit was raised, it has the same.
+    """
+    told = "" if like is None else like.configs.get(RECORD_LIMIT, "")
+    is_raised = told.isascii() and told.isdigit() and int(told) > RECORD_LIMIT_BYTES
+    return TopicSpec(name, shards, {**_DOCS, RECORD_LIMIT: told} if is_raised else _DOCS)
 
 
 def tombstones_kept_ms(found: TopicFound) -> int:

@@ -85,6 +85,8 @@ def reseed(
 
 
 def _tell_loss(done: Reseeded | Finished) -> None:
+    if done.keyless:
+        err.print(f"left out: {done.keyless:,} records of the former log without a key, of which no document comes")
     if done.lost:
         err.print(f"lost: {done.lost}", markup=False, soft_wrap=True)
     if not done.is_quiet:

@@ -9,7 +9,14 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from schemas.errors import FencedError, LogUnavailableError, MissedRecordsError, NoTopicError, RecordTooLargeError
+from schemas.errors import (
+    FencedError,
+    LogError,
+    LogUnavailableError,
+    MissedRecordsError,
+    NoTopicError,
+    RecordTooLargeError,
+)
 from schemas.ids import Offset, Partition, Position
 from streams.log import Append, Bounds, LogBatch, LogIdentity, LogRecord, TopicFound, TopicPartition, TopicSpec
 
@@ -145,6 +152,12 @@ class FakeLog:
         if self.away:
             raise LogUnavailableError("no broker answers")
 
+    def require_key(self, append: Append) -> None:
+        """Raise where a compacted topic is given a record without a key: Kafka takes nothing of its batch."""
+        spec, _ = self._topics.get(append.topic, (None, ()))
+        if append.key is None and spec is not None and "compact" in spec.configs.get("cleanup.policy", ""):
+            raise LogError(f"{append.topic}: a record without a key in a compacted topic")
+
     def fence(self, name: str) -> int:
         """Return a new writer's number; earlier ones of the name are shut out."""
         self._fences[name] = self._fences.get(name, 0) + 1
@@ -249,6 +262,8 @@ class FakeLogWriter:
 
     async def append(self, appends: Sequence[Append]) -> Sequence[Offset]:
         """Append all, in order; see ``LogWriter``."""
+        for append in appends:
+            self._log.require_key(append)
         return [self._log.append(append) for append in appends]
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.errors import FencedError, LogUnavailableError, MissedRecordsError, RecordTooLargeError
+from schemas.errors import FencedError, LogError, LogUnavailableError, MissedRecordsError, RecordTooLargeError
 from schemas.ids import Partition, Position
 from streams.log import Append, Bounds, TopicPartition, TopicSpec
 from tests.fakes.log import (
@@ -38,6 +38,19 @@ async def test_append_of_too_large_a_record_is_refused() -> None:
     """As a broker refuses it."""
     with pytest.raises(RecordTooLargeError):
         await FakeLogWriter(_log()).append([_append(0, value=b"x" * RECORD_BYTES_MAX)])
+
+
+async def test_append_without_a_key_to_a_compacted_topic_is_refused_with_all_of_its_batch() -> None:
+    """As a Kafka refuses it; a topic that is not compacted takes it."""
+    log = _log()
+    log.create(TopicSpec("compacted", 1, {"cleanup.policy": "compact"}))
+    keyed, keyless = (Append("compacted", Partition(0), key, b"v") for key in (b"k", None))
+
+    with pytest.raises(LogError, match="without a key"):
+        await FakeLogWriter(log).append([keyed, keyless])
+
+    assert log.records("compacted") == ()
+    assert await FakeLogWriter(log).append([Append("t", Partition(0), None, b"v")]) == [0]
 
 
 async def test_read_gives_batches_that_line_up() -> None:

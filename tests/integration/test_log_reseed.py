@@ -26,6 +26,9 @@ DOCUMENTS = 300
 EXACT = {"MIROIR_LAG_RECORDS_MAX": "0"}
 """The copy that missed writes would be read else, while it seems to catch up: its lag is small."""
 
+LARGE_BYTES = 1_500_000
+"""Of a document over Kafka's default limit."""
+
 PAUSE_S = 0.02
 """Between two searches."""
 
@@ -37,7 +40,8 @@ async def trim(cluster: Cluster, index: IndexRecord) -> None:
     try:
         ends = await cluster.bounds(index)
         # Kafka refuses to trim a topic that is only compacted: somebody has changed its policy.
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, index.topic, {"cleanup.policy": "delete"})])
+        changed = {"cleanup.policy": "delete", "max.message.bytes": str(4 * LARGE_BYTES)}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, index.topic, changed)])
         await admin.delete_records(
             {KafkaTopicPartition(index.topic, shard): RecordsToDelete(held.end) for shard, held in ends.items()}
         )
@@ -100,8 +104,12 @@ async def test_reseed_of_a_trimmed_log_loses_nothing(tmp_path: Path) -> None:
         async with Cluster(tmp_path, nodes=2, kafka=kafka, settings=EXACT) as cluster:
             index = await cluster.create_index("books", shards=3)
             expected = await stop_by_trimming(cluster, index)
+            large = {"doc-1002": {"id": "doc-1002", "text": "large " * (LARGE_BYTES // 6)}}
             late = {"doc-30": None, "doc-1000": {"id": "doc-1000", "text": "written while it stood still"}}
             await cluster.produce(index, late)
+            # A topic that is not compacted takes it; the new one would refuse it with all that is sent beside it.
+            await cluster.append(index, [(None, b"{}", 0)])
+            await cluster.produce(index, large)
             straggler: dict[str, Document | None] = {
                 "doc-1001": {"id": "doc-1001", "text": "to the old topic, after the switch"}
             }
@@ -122,11 +130,12 @@ async def test_reseed_of_a_trimmed_log_loses_nothing(tmp_path: Path) -> None:
                 done = await reseeder.run(index.uid)
                 await asyncio.gather(*writes)
 
-            assert (done.lost, done.is_quiet, done.carried, done.passed_over) == ("", True, 3, 0)
+            assert (done.lost, done.is_quiet, done.carried, done.passed_over) == ("", True, 4, 0)
+            assert done.keyless == 1
             made = await cluster.index("books")
             assert (made.topic, made.state, made.topic_owned) == (done.topic, IndexState.ACTIVE, True)
-            whole = {key: each for key, each in {**expected, **late, **straggler}.items() if each is not None}
+            whole = {key: each for key, each in {**expected, **late, **large, **straggler}.items() if each is not None}
             await cluster.compare(made, whole)
-            # 20 of the first documents are deleted; one more was while it stood still, and two are new.
+            # 20 of the first documents are deleted; one more was while it stood still, and three are new.
             assert [total for total, _ in groupby(found)] == [len(expected), len(whole)], found
             assert {held.beginning for held in (await cluster.bounds(made)).values()} == {0}

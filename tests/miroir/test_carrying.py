@@ -155,6 +155,34 @@ async def test_next_carrier_passes_over_ids_that_others_have_written_since() -> 
     assert (carrier.carried, carrier.passed_over) == (0, 3)
 
 
+async def test_record_without_a_key_is_left_out_and_counted() -> None:
+    """A compacted topic takes none, and nothing that is sent with it; an empty key is a key."""
+    log = make_log()
+    for key, value in ((None, b"1"), (b"a", b"2"), (None, None), (b"", b"3")):
+        log.append(Append("old", Partition(0), key, value))
+
+    carrier = make_carrier(log, {0: 0, 1: 0})
+    await carrier.carry_rest()
+
+    assert held(log, 0) == [(b"a", b"2"), (b"", b"3")]
+    assert (carrier.carried, carrier.passed_over, carrier.keyless) == (2, 0, 2)
+
+
+async def test_straggler_without_a_key_is_left_out_too() -> None:
+    """Also by a carrier that goes on where another was cut off, and in a topic with other partitions."""
+    log = make_log(partitions=1)
+    log.append(Append("old", Partition(0), None, b"1"))
+    write(log, "old", 0, "a", "2")
+    carrier = make_carrier(log, {0: 0})
+
+    await carrier.take_over(ENDS)
+    log.append(Append("old", Partition(0), None, b"3"))
+    await carrier.carry_stragglers(ENDS)
+
+    assert held(log, 0) + held(log, 1) == [(b"a", b"2")]
+    assert (carrier.carried, carrier.keyless) == (1, 2)
+
+
 async def test_stragglers_without_end_are_given_up_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever writes there for ever is named to people instead of waited for."""
     monkeypatch.setattr(carrying, "STRAGGLE_S", -1.0)

@@ -57,6 +57,25 @@ def test_docs_topic_keeps_the_last_write_of_each_key_and_tombstones_for_long() -
     assert "retention.ms" not in spec.configs
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        pytest.param({"max.message.bytes": "8388608"}, "8388608", id="raised"),
+        pytest.param({"max.message.bytes": "1048588"}, None, id="as Kafka has it"),
+        pytest.param({"max.message.bytes": "1000"}, None, id="lowered"),
+        pytest.param({}, None, id="not told"),
+    ],
+)
+def test_docs_topic_takes_records_as_large_as_one_that_it_is_like(told: dict[str, str], expected: str | None) -> None:
+    """A limit that somebody has raised, and no other: the broker's own may change."""
+    like = TopicFound("miroir.docs.films", 12, 1, told)
+
+    configs = docs_topic("miroir.gen.7.films", 12, like=like).configs
+
+    assert configs.get("max.message.bytes") == expected
+    assert configs["cleanup.policy"] == "compact"
+
+
 WANTED = docs_topic("miroir.docs.films", 12)
 
 
