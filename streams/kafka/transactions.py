@@ -56,7 +56,7 @@ class KafkaTransactions:
                 await self._commit(self._producer, appends, timeout_s)
             else:
                 with translated("commit"):
-                    await require_partitions(self._producer, appends)
+                    await require_partitions(self._producer, appends, timeout_s=timeout_s)
                 await send_all(self._producer, appends, timeout_s=timeout_s)
         except BaseException:
             await self._drop()
@@ -70,7 +70,7 @@ class KafkaTransactions:
 
     async def _commit(self, producer: AIOKafkaProducer, appends: Sequence[Append], timeout_s: float) -> None:
         with translated("commit"):
-            await require_partitions(producer, appends)
+            await require_partitions(producer, appends, timeout_s=timeout_s)
             await producer.begin_transaction()
             await send_all(producer, appends, timeout_s=timeout_s)
             async with asyncio.timeout(timeout_s):

@@ -57,12 +57,13 @@ class KafkaLogWriter:
 
         A cancelled append may have appended any part.
         """
+        timeout_s = self._config.request_timeout_ms / 1000
         await self._require_small(appends)
         with translated("append"):
             producer = await self._started()
-            await require_partitions(producer, appends)
+            await require_partitions(producer, appends, timeout_s=timeout_s)
         try:
-            return await send_all(producer, appends, timeout_s=self._config.request_timeout_ms / 1000)
+            return await send_all(producer, appends, timeout_s=timeout_s)
         except errors.LogError:
             # After a failure the library's order of sequence numbers has a hole, and what it still holds would be
             # appended long after the caller was told that it was not.
@@ -149,6 +150,9 @@ async def send_all(producer: AIOKafkaProducer, appends: Sequence[Append], *, tim
     sent: list[asyncio.Future[RecordMetadata]] = []
     try:
         for topic, partition, key, value in appends:
+            if producer.client.cluster.partitions_for_topic(topic) is None:
+                # A look at the cluster has lost it since; to wait for it is all that a send does without a bound.
+                await _partitions_of(producer, topic, timeout_s)
             sent.append(await producer.send(topic, key=key, value=value, partition=partition))
         return [Offset((await _acknowledged(future, timeout_s)).offset) for future in sent]
     except _TOO_LARGE as error:
@@ -197,19 +201,35 @@ async def kill_producer(producer: AIOKafkaProducer) -> None:
     await producer.client.close()
 
 
-async def require_partitions(producer: AIOKafkaProducer, appends: Sequence[Append]) -> None:
+async def require_partitions(producer: AIOKafkaProducer, appends: Sequence[Append], *, timeout_s: float) -> None:
     """Raise where a partition does not exist: the library asserts it.
+
+    Args:
+        producer: one that is connected.
+        appends: what is to be sent.
+        timeout_s: how long to wait for each topic that the producer has not seen. The library bounds this wait only
+            between two answers, and where another append's failure closes the producer meanwhile, none ever comes.
 
     Raises:
         LogError: it does not.
+        TimeoutError: not within ``timeout_s``.
         aiokafka.errors.KafkaError: the topic does not, or no broker answers.
     """
     known: dict[str, Any] = {}
     for topic, partition, *_ in appends:
         if topic not in known:
-            known[topic] = await producer.partitions_for(topic)
+            known[topic] = await _partitions_of(producer, topic, timeout_s)
         if partition not in known[topic]:
             raise errors.LogError(f"{topic}: no partition {partition}, found {len(known[topic])}")
+
+
+async def _partitions_of(producer: AIOKafkaProducer, topic: str, timeout_s: float) -> Any:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await producer.partitions_for(topic)
+    except TimeoutError as error:
+        msg = f"nobody told the partitions of {topic} within {timeout_s:g} s"
+        raise TimeoutError(msg) from error
 
 
 def _look_at(future: "asyncio.Future[Any] | None") -> None:
