@@ -24,6 +24,7 @@ from agents.node_admin import NodeAdmin
 from agents.node_requests import joining_node
 from agents.reconcile import NodeSight, finished_retired, topics_to_delete
 from agents.worker.cluster_writer import ClusterWriter
+from agents.worker.fenced import FENCED_S, count_fenced, fenced_pause_s
 from agents.worker.follow import follow
 from agents.worker.health_watch import HealthWatch
 from agents.worker.mover import Mover
@@ -93,39 +94,54 @@ class ControllerPorts:
 
 
 class Controller:
-    """The cluster's one writer, as long as it is not fenced.
+    """The cluster's one writer, as long as it is not fenced; then it stands back, and leads again.
 
     Args:
         ports: what it needs of the world; it closes what it makes, not ``admin``.
         cluster: this cluster's name, on the keys it makes: must differ between clusters, and between two logs.
         topics_created: whether topics of documents are made and deleted here.
         health: how patient to be with nodes that are away.
+        fenced_s: pause before leading again after being fenced, doubled each time.
 
     Attributes:
         faults: what keeps a node from being as it should, with the cure; empty where all is well.
+        fenced: how often in a row it was fenced, without having led for long between.
     """
 
     def __init__(
-        self, ports: ControllerPorts, *, cluster: str, topics_created: bool = True, health: HealthLimits = PATIENCE
+        self,
+        ports: ControllerPorts,
+        *,
+        cluster: str,
+        topics_created: bool = True,
+        health: HealthLimits = PATIENCE,
+        fenced_s: float = FENCED_S,
     ) -> None:
         self.faults: dict[NodeId, str] = {}
+        self.fenced = 0
         self._ports = ports
         self._cluster = cluster
         self._topics_created = topics_created
         self._health = health
+        self._fenced_s = fenced_s
         self._failures = 0
 
     async def run(self) -> None:
-        """Lead until cancelled; returns when another controller has taken over.
+        """Lead until cancelled: whoever runs it cancels it where the requests partition goes to another worker.
 
         Raises:
             Exception: only for a mistake of ours; what the log or a node does wrong is logged and tried again.
         """
         while True:
+            began_s = self._ports.clock()
             error = await self._lead_until_error()
             if isinstance(error, FencedError):
-                _log.error("another controller has taken over: this one stops", extra={"error": str(error)})
-                return
+                led_s = self._ports.clock() - began_s
+                self.fenced = count_fenced(self.fenced, led_s)
+                text = "another controller has taken over, or a commit took too long: leads again if it stays here"
+                _log.error(text, extra={"error": str(error), "times": self.fenced})
+                await asyncio.sleep(fenced_pause_s(self._fenced_s, self.fenced))
+                continue
             level = logging.WARNING if error.retriable else logging.ERROR
             _log.log(level, "the controller lost the log and begins anew", extra={"error": str(error)})
             pause_s: float = min(RETRY_S_MAX, RETRY_S * 2 ** min(self._failures, 8))

@@ -17,8 +17,12 @@ from streams.kafka.connection import translated
 from streams.kafka.writer import kill_producer, require_partitions, send_all, start_producer, stop_producer
 from streams.log import Append
 
-TRANSACTION_TIMEOUT_MS = 15_000
-"""After this the broker aborts a transaction whose writer has died: until then its topic's readers stand before it."""
+TRANSACTION_SPARE_MS = 10_000
+"""What a transaction may take beyond its two waits of a request time-out each, for the records and for the commit.
+
+Past the sum the broker aborts it, and fences a writer that is still at it. One whose writer has died ends sooner: the
+next to fence aborts it, and only until then do its topic's readers stand before it.
+"""
 
 
 class KafkaTransactions:
@@ -40,8 +44,9 @@ class KafkaTransactions:
         await self._drop()
         with translated("fence"):
             if self._config.transactions:
+                timeout_ms = 2 * self._config.request_timeout_ms + TRANSACTION_SPARE_MS
                 self._producer = await start_producer(
-                    self._config, transactional_id=self._name, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS
+                    self._config, transactional_id=self._name, transaction_timeout_ms=timeout_ms
                 )
             else:
                 self._producer = await start_producer(self._config, enable_idempotence=self._config.idempotence)

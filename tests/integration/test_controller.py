@@ -102,11 +102,11 @@ async def operator(own_kafka: RealKafka) -> AsyncIterator[Operator]:
 
 
 @asynccontextmanager
-async def running(controller: Controller) -> AsyncIterator["asyncio.Task[None]"]:
+async def running(controller: Controller) -> AsyncIterator[None]:
     """Run a controller."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(controller.run())
-        yield task
+        yield
         task.cancel()
 
 
@@ -128,18 +128,17 @@ async def test_requests_are_answered_over_transactions(operator: Operator) -> No
 
 
 async def test_successor_shuts_out_its_predecessor(operator: Operator) -> None:
-    """Both believe that they are the controller; only the later one writes, and the other one leaves."""
-    async with running(operator.controller()) as earlier:
+    """Both believe that they are the controller; only the later one writes, and the other one stands back."""
+    predecessor, successor = operator.controller(), operator.controller()
+    async with running(predecessor):
         await operator.joined()
-        async with running(operator.controller()) as later:
+        async with running(successor):
             answers = [
                 await operator.ask(CreateIndex(IndexUid(f"index{number}"), shards=2, replication=1))
                 for number in range(5)
             ]
-            async with asyncio.timeout(WAIT_S):
-                await asyncio.wait([earlier])
-            assert not later.done()
+            await operator.until(lambda: predecessor.fenced)
 
-    assert earlier.exception() is None
+    assert (predecessor.fenced, successor.fenced) == (1, 0)
     assert all(answer.accepted for answer in answers)
     assert len(operator.topology.indexes) == 5

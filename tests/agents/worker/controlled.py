@@ -10,6 +10,7 @@ from agents.decision import build_puts
 from agents.health import PATIENCE, HealthLimits
 from agents.nodes.admin import HttpNodeAdmin
 from agents.worker.control import Controller, ControllerPorts
+from agents.worker.fenced import FENCED_S
 from schemas.errors import LogUnavailableError
 from schemas.events import AnswerRecord, ClusterValue, NodeRecord, NodeState
 from schemas.ids import NodeId, Offset, Partition, Position
@@ -35,6 +36,7 @@ class Stage:
         transactions: how a controller's writer is made; a test may put one that fails in its place.
         admin: the same for topics.
         health: how patient controllers are.
+        fenced_s: how long they stand back after being fenced.
     """
 
     log: FakeLog = field(default_factory=FakeLog)
@@ -42,6 +44,7 @@ class Stage:
     transactions: Callable[[], LogTransactions] | None = None
     admin: LogAdmin | None = None
     health: HealthLimits = PATIENCE
+    fenced_s: float = FENCED_S
     _uids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -59,7 +62,9 @@ class Stage:
             draw=lambda: 0.5,
             draw_uid=lambda: f"uid-{next(self._uids)}",
         )
-        return Controller(ports, cluster="here", topics_created=topics_created, health=self.health)
+        return Controller(
+            ports, cluster="here", topics_created=topics_created, health=self.health, fenced_s=self.fenced_s
+        )
 
     @asynccontextmanager
     async def controlled(self, *, topics_created: bool = True) -> AsyncIterator[Controller]:

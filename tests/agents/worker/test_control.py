@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from schemas.errors import FencedError, LogError, LogUnavailableError
-from schemas.events import IndexState, NodeRecord, NodeState
+from schemas.errors import LogError, LogUnavailableError
+from schemas.events import NodeRecord, NodeState
 from schemas.ids import IndexUid, NodeId, Partition, ShardId
 from schemas.meilisearch_settings import DEFAULT_SETTINGS
 from schemas.requests import (
@@ -24,7 +24,7 @@ from streams.log import Append, TopicFound, TopicPartition, TopicSpec
 from streams.topics import CLUSTER, REQUESTS
 from tests.agents.stub_meilisearch import StubMeilisearch
 from tests.agents.worker.controlled import NAME, FailingTransactions, Stage
-from tests.fakes.log import FakeLog, FakeLogAdmin, FakeLogTransactions
+from tests.fakes.log import FakeLogAdmin, FakeLogTransactions
 
 MOVIES = IndexUid("movies")
 
@@ -265,31 +265,6 @@ async def test_commit_that_breaks_off_is_decided_again(records: int) -> None:
 
     assert answer.accepted
     assert [len(stage.topology.replicas_of(MOVIES, shard)) for shard in stage.topology.replicas[MOVIES]] == [1, 1, 1]
-
-
-async def test_earlier_controller_stops_when_a_later_one_leads() -> None:
-    """The fenced one returns by itself; the later one answers."""
-    stage = Stage()
-    async with asyncio.TaskGroup() as group:
-        earlier = group.create_task(stage.controller().run())
-        await stage.joined("a")
-        later = group.create_task(stage.controller().run())
-        await stage.until(lambda: _fenced_twice(stage.log))
-        await stage.answered(CreateIndex(MOVIES, shards=1, replication=1))
-        await stage.until(earlier.done)
-        assert not later.done()
-        later.cancel()
-
-    assert earlier.exception() is None
-    assert stage.topology.index(MOVIES).state is IndexState.ACTIVE
-
-
-def _fenced_twice(log: FakeLog) -> bool:
-    try:
-        log.require_last(NAME, 2)
-    except FencedError:
-        return False
-    return True
 
 
 async def test_controller_outlives_an_absent_log(caplog: pytest.LogCaptureFixture) -> None:
