@@ -73,7 +73,7 @@ class Applier:
     ) -> None:
         self.topology = Topology()
         self.dead = DeadLetters(log, make_reader, metrics)
-        self.stops = LoudStops(self.dead.append)
+        self.stops = LoudStops(self.dead.place)
         self.stale = StaleCopies(self.dead.append, standing=self._standing, metrics=metrics, now_ms=now_ms)
         self.progress = ProgressView()
         self.stream: LiveStream | None = None
@@ -114,7 +114,7 @@ class Applier:
         """Take the new view: feeders come and go, and what waited for it goes on."""
         self.topology = topology
         self._feeders.follow(topology)
-        self.stops.take_states(topology.indexes)
+        self.stops.take_states(topology.indexes, topology.requests_cursor)
         for feed in list(self._feeds.values()):
             index = self.index_of(feed.partition.topic)
             if index is None or index.incarnation != feed.incarnation:

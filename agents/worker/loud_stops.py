@@ -1,7 +1,8 @@
 """Stopping an index loudly: nothing of it is applied from here on, and the controller is asked to pause it.
 
-What always holds: an index is stopped here before the request is sent, and until its own state says so; of several
-reasons the first stays. Who calls it: the applier. It must not know: feeders and streams.
+What always holds: an index is stopped here before the request is sent, and until the request is answered: from then on
+its own state holds it, or somebody has resumed it already; of several reasons the first stays. Who calls it: the
+applier. It must not know: feeders and streams.
 """
 
 import logging
@@ -11,7 +12,7 @@ from agents.log_identity import KnownLogs, LogFault, look_at_logs, note_publishe
 from agents.operations import OperationBatch
 from schemas.dead_letters import DeadLetter
 from schemas.events import IndexRecord, IndexState
-from schemas.ids import Incarnation, IndexUid, Partition
+from schemas.ids import Incarnation, IndexUid, Offset, Partition, Position
 from schemas.progress import Progress
 from schemas.requests import PauseIndex, build_request
 from streams.log import Append
@@ -29,12 +30,14 @@ class LoudStops:
     """The indexes that this worker has stopped, and what it watches to know when.
 
     Args:
-        append: appends requests, however long it takes.
+        append: appends requests, however long it takes, and returns where they stand.
     """
 
-    def __init__(self, append: Callable[[Sequence[Append]], Awaitable[None]]) -> None:
+    def __init__(self, append: Callable[[Sequence[Append]], Awaitable[Sequence[Offset]]]) -> None:
         self._append = append
-        self._stopped: set[tuple[IndexUid, Incarnation]] = set()
+        self._stopped: dict[tuple[IndexUid, Incarnation], Offset | None] = {}
+        """Where the request for its pause stands; None until it is known."""
+        self._answered = Position(0)
         self._bad_in_a_row: dict[Incarnation, int] = {}
         self._logs = KnownLogs()
 
@@ -46,24 +49,38 @@ class LoudStops:
         """Return the id of the topic that the index was begun on; empty where it is not known."""
         return self._logs.ids.get(incarnation, "")
 
-    def take_states(self, indexes: Mapping[IndexUid, IndexRecord]) -> None:
-        """From here on an index's own state holds it, until somebody resumes it."""
+    def take_states(self, indexes: Mapping[IndexUid, IndexRecord], answered: Position) -> None:
+        """From here on an index's own state holds it, until somebody resumes it.
+
+        Args:
+            indexes: as they are now.
+            answered: every request before it is answered, and what became of it is in ``indexes``. A view may hold a
+                pause and the resumption after it at once: then the index was never seen paused here.
+        """
+        self._answered = answered
         self._stopped = {
-            (uid, incarnation)
-            for uid, incarnation in self._stopped
+            (uid, incarnation): asked
+            for (uid, incarnation), asked in self._stopped.items()
             if (index := indexes.get(uid)) is not None
             and index.incarnation == incarnation
             and index.state is IndexState.ACTIVE
+            and (asked is None or asked >= answered)
         }
 
     async def stop(self, index: IndexRecord, reason: str) -> None:
         """Apply nothing of the index from here on, and ask for its pause."""
         if index.state is not IndexState.ACTIVE or self.is_stopped(index.uid, index.incarnation):
             return
-        self._stopped.add((index.uid, index.incarnation))
+        stopped = (index.uid, index.incarnation)
+        self._stopped[stopped] = None
         _log.error("index is paused", extra={"index": index.uid, "reason": reason})
         request = build_request(PauseIndex(index.uid, reason, index.incarnation))
-        await self._append([Append(REQUESTS, Partition(0), None, request)])
+        (offset,) = await self._append([Append(REQUESTS, Partition(0), None, request)])
+        # What became of it may have been taken in before the log said where it stands.
+        if offset < self._answered:
+            self._stopped.pop(stopped, None)
+        else:
+            self._stopped[stopped] = offset
 
     async def count_bad(self, index: IndexRecord, parsed: OperationBatch, dead: Sequence[DeadLetter]) -> None:
         """Stop an index whose records are bad one after the other, over all its partitions here."""

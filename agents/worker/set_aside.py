@@ -108,14 +108,16 @@ class DeadLetters:
         Raises:
             RecordTooLargeError: one is larger than the broker takes; letters are bounded far below Kafka's default.
         """
+        await self.place(appends)
+
+    async def place(self, appends: Sequence[Append]) -> Sequence[Offset]:
+        """Append, however long it takes, and return where each stands; see ``append``."""
         while True:
             try:
-                await self._log.append(appends)
+                return await self._log.append(appends)
             except LogUnavailableError as error:
                 _log.warning("dead letters wait for the log", extra={"reason": str(error)})
                 await asyncio.sleep(RETRY_S)
-            else:
-                return
 
 
 def _place(feed: Feed) -> _Place:

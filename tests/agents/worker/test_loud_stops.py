@@ -1,6 +1,6 @@
 """Indexes that are stopped loudly: at once here, and by a request for everybody."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agents.operations import OperationBatch, parse_operations
@@ -16,14 +16,18 @@ INDEX = make_index(shards=1)
 
 
 class Stopping:
-    """Stops, and the requests that they led to."""
+    """Stops, the requests that they led to, and what happens between such a request and the word that it stands."""
 
     def __init__(self) -> None:
         self.appended: list[Append] = []
+        self.meanwhile: list[Callable[[], None]] = []
         self.stops = LoudStops(self._append)
 
-    async def _append(self, appends: Sequence[Append]) -> None:
+    async def _append(self, appends: Sequence[Append]) -> Sequence[Offset]:
         self.appended += appends
+        for meanwhile in self.meanwhile:
+            meanwhile()
+        return [Offset(len(self.appended) - len(appends) + at) for at in range(len(appends))]
 
     def pauses(self) -> list[PauseIndex]:
         """Return what was asked of the controller."""
@@ -47,9 +51,31 @@ async def test_stopped_index_is_held_until_its_own_state_says_so() -> None:
     assert [(each.uid, each.reason, each.incarnation) for each in found.pauses()] == [
         (INDEX.uid, "first", INDEX.incarnation)
     ]
-    found.stops.take_states({INDEX.uid: INDEX})
+    found.stops.take_states({INDEX.uid: INDEX}, Position(0))
     assert found.stops.is_stopped(INDEX.uid, INDEX.incarnation)
-    found.stops.take_states({INDEX.uid: replace(INDEX, state=IndexState.PAUSED)})
+    found.stops.take_states({INDEX.uid: replace(INDEX, state=IndexState.PAUSED)}, Position(1))
+    assert not found.stops.is_stopped(INDEX.uid, INDEX.incarnation)
+
+
+async def test_index_resumed_before_its_pause_was_seen_is_let_go() -> None:
+    """Pause and resumption come in one view where this worker was busy: past its request, the index's state counts."""
+    found = Stopping()
+    await found.stops.stop(make_index("books", incarnation=8), "other")
+    await found.stops.stop(INDEX, "first")
+
+    found.stops.take_states({INDEX.uid: INDEX}, Position(1))
+    assert found.stops.is_stopped(INDEX.uid, INDEX.incarnation)
+    found.stops.take_states({INDEX.uid: INDEX}, Position(3))
+    assert not found.stops.is_stopped(INDEX.uid, INDEX.incarnation)
+
+
+async def test_index_resumed_before_its_request_is_known_to_stand_is_let_go() -> None:
+    """The answer to an append may come after everything that followed from it; no other view need come then."""
+    found = Stopping()
+    found.meanwhile.append(lambda: found.stops.take_states({INDEX.uid: INDEX}, Position(2)))
+
+    await found.stops.stop(INDEX, "first")
+
     assert not found.stops.is_stopped(INDEX.uid, INDEX.incarnation)
 
 
