@@ -48,9 +48,7 @@ def summarise(shards: Sequence[Mapping[str, Any]]) -> ShardSummary:  # as the qu
 
 def faults(status: Mapping[str, Any]) -> Sequence[str]:  # as the query service has it
     """Return what is wrong, each a sentence; empty where all is well."""
-    found = []
-    if not status["log"]["connected"]:
-        found.append("Kafka is away: searches go on, nothing is written")
+    found = [*_log_faults(status["log"])]
     for node in status["nodes"]:
         if not node["answers"]:
             found.append(f"node {node['id']} does not answer")
@@ -70,6 +68,14 @@ def faults(status: Mapping[str, Any]) -> Sequence[str]:  # as the query service 
             found.append(f"index {index['uid']}: {summary.placed - summary.copies} copies are not readable (yet)")
         found += _differing(index)
     return found
+
+
+def _log_faults(log: Mapping[str, Any]) -> Iterator[str]:
+    if stopped := log["stopped"]:
+        cure = "upgrade it if the record is a newer version's, and start it again"
+        yield f"the query service has stopped reading the log, and takes no writes: {stopped}; {cure}"
+    elif not log["connected"]:
+        yield "Kafka is away: searches go on, nothing is written"
 
 
 def _differing(index: Mapping[str, Any]) -> Iterator[str]:

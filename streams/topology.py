@@ -9,7 +9,7 @@ not know: which change is legal, or how a record is read.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from schemas.errors import NotFoundError
+from schemas.errors import InvalidInputError, NotFoundError
 from schemas.events import (
     AnswerRecord,
     ClusterValue,
@@ -129,7 +129,12 @@ def fold_cluster(topology: Topology, batches: Iterable[LogBatch]) -> Topology:
             key = (record.key or b"").decode(errors="replace")
             # Taken out first: entities stand in the order of their last records, as they do after compaction.
             entities.pop(key, None)
-            if record.value is not None and (value := parse_value(key, record.value)) is not None:
+            try:
+                value = None if record.value is None else parse_value(key, record.value)
+            except InvalidInputError as error:
+                place = f"{batch.topic}/{batch.partition}/{record.offset}"
+                raise InvalidInputError(f"record {place}: {error}") from error
+            if value is not None:
                 entities[key] = value
         epoch = Epoch(batch.end)
     return replace(build_topology(entities), epoch=epoch)

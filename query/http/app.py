@@ -30,6 +30,7 @@ from query.http import (
     topology_views,
     unsupported,
 )
+from query.http.guarded_writer import GuardedWriter
 from query.http.metrics import Metrics
 from query.http.middleware import make_middleware
 from query.http.service import SERVICE, Service
@@ -140,7 +141,7 @@ def _assemble(configured: Settings, parts: LogParts, client: NodeClient) -> Serv
     health = NodeHealth(lambda node: views.newest_progress_ms(node))  # noqa: PLW0108 - views are made next, of it
     views = Views(lag_records_max=configured.lag_records_max, away=health.silent)
     gatherer = Gatherer(client, health, metrics.observe_node)
-    writes = Writes(parts.writer, views)
+    writes = Writes(GuardedWriter(parts.writer, lambda: views.stopped), views)
     return Service(configured, views, writes, parts.make_reader, client, health, gatherer, metrics)
 
 

@@ -8,6 +8,7 @@ from importlib import metadata
 from aiohttp import web
 
 from query.http.bodies import json_response
+from query.http.guarded_writer import require_folding
 from query.http.service import service_of
 from schemas.errors import InvalidRequestError
 
@@ -16,8 +17,10 @@ COMPATIBLE = "1.50.0"
 
 
 async def health(request: web.Request) -> web.Response:
-    """Answer ``GET /health``: 503 until cluster and progress have been folded."""
-    if not service_of(request).views.is_ready:
+    """Answer ``GET /health``: 503 until cluster and progress have been folded, and once folding has stopped."""
+    views = service_of(request).views
+    require_folding(views.stopped)
+    if not views.is_ready:
         raise InvalidRequestError("miroir_unavailable", "the cluster topic has not been read yet")
     return json_response({"status": "available"})
 

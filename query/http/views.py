@@ -17,7 +17,7 @@ from query.paces import Paces, fold_paces
 from query.rules import IndexRules, rules_of
 from query.task_book import KEPT_MAX, TaskBook
 from query.task_status import StatusView, derive_outcome
-from schemas.errors import InvalidInputError, LogError, MissedRecordsError
+from schemas.errors import LogError, MiroirError, MissedRecordsError
 from schemas.events import IndexRecord, SettingsRecord
 from schemas.ids import Epoch, IndexUid, NodeId, Partition, Position
 from streams.log import Bounds, LogBatch, LogReader, TopicPartition
@@ -114,6 +114,7 @@ class Views:
 
         Raises:
             InvalidInputError: a record of another form: a newer writer, or a foreign one. Upgrade readers first.
+            Exception: a mistake of ours. Whatever ends the folding, ``stopped`` says so to everybody.
         """
         while True:
             try:
@@ -121,14 +122,16 @@ class Views:
             except MissedRecordsError as error:
                 _log.warning("the log was trimmed or is another one: folding it anew", extra={"error": str(error)})
                 self._reset()
-            except InvalidInputError as error:
-                self.stopped = str(error)
-                raise
             except LogError as error:
                 if self.connected or not self._positions:
                     _log.warning("the log cannot be read", extra={"error": str(error)})
                 self.connected = False
                 self._wake()
+            except Exception as error:
+                self.stopped = str(error) if isinstance(error, MiroirError) else f"{type(error).__name__}: {error}"
+                self.connected = False
+                self._wake()
+                raise
             await asyncio.sleep(RETRY_S)
 
     async def _follow(self, reader: LogReader) -> None:

@@ -35,7 +35,13 @@ def make_status(**changes: Any) -> dict[str, Any]:
         "replicas": 1,
         "answers": True,
     }
-    return {"epoch": 9, "log": {"connected": True}, "nodes": [node], "indexes": [index], "dead_letters": 1}
+    return {
+        "epoch": 9,
+        "log": {"connected": True, "stopped": ""},
+        "nodes": [node],
+        "indexes": [index],
+        "dead_letters": 1,
+    }
 
 
 def test_summarise_counts_copies_and_takes_the_largest_lag() -> None:
@@ -59,7 +65,8 @@ def test_faults_all_well_are_none() -> None:
 @pytest.mark.parametrize(
     ("status", "text"),
     [
-        (make_status() | {"log": {"connected": False}}, "Kafka is away"),
+        (make_status() | {"log": {"connected": False, "stopped": ""}}, "Kafka is away"),
+        (make_status() | {"log": {"connected": False, "stopped": "record t/0/7"}}, "has stopped reading the log"),
         (make_status(state="paused", reason="log trimmed"), "paused: log trimmed"),
         (make_status(reason="settings version 7 cannot be applied"), "films: settings version 7"),
         (make_status(shards=[{"shard": 0, "readable": [], "replicas": []}]), "1 shards have no readable copy"),
@@ -71,7 +78,17 @@ def test_faults_all_well_are_none() -> None:
         (make_status() | {"nodes": [{**make_status()["nodes"][0], "answers": False}]}, "n1 does not answer"),
         (make_status() | {"nodes": [{**make_status()["nodes"][0], "state": "joining"}]}, "n1 is joining"),
     ],
-    ids=["no Kafka", "paused", "settings refused", "no copy", "altered", "not readable", "silent node", "joining node"],
+    ids=[
+        "no Kafka",
+        "stopped",
+        "paused",
+        "settings refused",
+        "no copy",
+        "altered",
+        "not readable",
+        "silent node",
+        "joining node",
+    ],
 )
 def test_faults_each_is_named(status: dict[str, Any], text: str) -> None:
     """Everything that is wrong is said."""

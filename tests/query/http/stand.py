@@ -108,8 +108,7 @@ class Stand:
 
     async def __aexit__(self, *exception: object) -> None:
         """Stop everything."""
-        for worker in self._workers:
-            worker.cancel()
+        self.end_workers()
         await self._group.__aexit__(None, None, None)
         for node in self.nodes.values():
             if node.held is not None:
@@ -121,6 +120,11 @@ class Stand:
     def put(self, value: ClusterValue) -> None:
         """Append an entity to the cluster topic."""
         self.log.append(Append(CLUSTER, Partition(0), build_key(value).encode(), build_value(value)))
+
+    def end_workers(self) -> None:
+        """Let nobody answer requests, apply documents or read the cluster topic from here on but the service."""
+        for worker in self._workers:
+            worker.cancel()
 
     def put_dead(self, letter: DeadLetter) -> None:
         """Append a dead letter."""

@@ -10,10 +10,11 @@ import pytest
 
 from miroir.broker import EmbeddedBroker, broker_binary
 from miroir.ports import free_port
+from miroir.status_table import faults
 from schemas.errors import ConfigurationError
 from schemas.ids import Partition
 from streams.log import Append
-from streams.topics import TASKS
+from streams.topics import CLUSTER
 from tests.integration.waiting import DEADLINE_S
 from tests.query.http.stand import Stand
 
@@ -98,11 +99,14 @@ async def test_background_failure_is_logged_and_searches_go_on(caplog: pytest.Lo
     async with Stand() as stand:
         await stand.films(5)
         views = stand.service.views
-        stand.log.append(Append(TASKS, Partition(0), None, b"not a task"))
-        await views.wait_for(lambda: views.stopped or None, timeout_s=0.2)
+        stand.end_workers()
+        stand.log.append(Append(CLUSTER, Partition(0), b"node/z", b"not a node"))
+        await views.wait_for(lambda: views.stopped or None, timeout_s=60.0)
         found = await stand.call("POST", "/indexes/films/search", {})
         status = await stand.call("GET", "/_miroir/status")
 
     assert found.body["estimatedTotalHits"] == 5
-    assert "TaskRecord" in status.body["log"]["stopped"]
+    assert "NodeRecord" in status.body["log"]["stopped"]
+    assert not status.body["log"]["connected"]
+    assert any("NodeRecord" in fault for fault in faults(status.body))
     assert "a background task has ended" in caplog.text

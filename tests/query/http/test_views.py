@@ -1,6 +1,7 @@
 """Folding the log in the background, through its failures."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -8,7 +9,7 @@ from query.http.views import Views
 from schemas.errors import InvalidInputError
 from schemas.events import NodeRecord, build_key, build_value
 from schemas.ids import NodeId, Partition
-from streams.log import Append, TopicPartition
+from streams.log import Append, LogBatch, TopicPartition
 from streams.topics import CLUSTER, own_topics
 from tests.fakes.log import FakeLog, FakeLogReader
 
@@ -90,8 +91,24 @@ async def test_views_stop_loudly_at_a_record_they_cannot_read() -> None:
     log, views = _log(), _views()
     log.append(Append(CLUSTER, Partition(0), b"node/a", b'{"id":"a","new":1}'))
 
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError, match=f"record {CLUSTER}/0/0: NodeRecord"):
         await views.run(FakeLogReader(log))
+
+    assert (views.stopped, views.connected) == (f"record {CLUSTER}/0/0: NodeRecord: url: Field required", False)
+
+
+async def test_views_tell_that_a_mistake_of_ours_has_stopped_them() -> None:
+    """Whatever ends the folding, nobody is to take what was folded for up to date."""
+    views = _views()
+
+    class Mistaken(FakeLogReader):
+        async def read(self, *, timeout_s: float, records_max: int) -> Sequence[LogBatch]:
+            raise KeyError(timeout_s, records_max)
+
+    with pytest.raises(KeyError):
+        await views.run(Mistaken(_log()))
+
+    assert views.stopped.startswith("KeyError")
 
 
 async def test_waiting_gives_up_after_its_time() -> None:
