@@ -4,6 +4,7 @@ What always holds: nothing here believes a process: what it says follows from th
 stack while it waits, ``verify``, ``produce``. It must not know: the query service.
 """
 
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,9 @@ from schemas.ids import Partition, Position
 from schemas.kafka import KafkaConfig
 from streams.kafka.reader import KafkaLogReader
 from streams.log import TopicPartition
+from streams.process.skipped import tell_skipped
 from streams.readable import ProgressView, fold_progress
+from streams.skipping import fold_readable
 from streams.topics import CLUSTER, PROGRESS
 from streams.topology import Topology, fold_cluster
 
@@ -69,7 +72,9 @@ class ClusterView:
         """Fold what arrives within a moment; return whether anything did."""
         batches = await self._reader.read(timeout_s=READ_S, records_max=RECORDS_MAX)
         self.topology = fold_cluster(self.topology, [each for each in batches if each.topic == CLUSTER])
-        self.progress = fold_progress(self.progress, [each for each in batches if each.topic == PROGRESS])
+        progress = [each for each in batches if each.topic == PROGRESS]
+        self.progress, skipped = fold_readable(progress, partial(fold_progress, self.progress))
+        tell_skipped(skipped)
         for batch in batches:
             self._positions[TopicPartition(batch.topic, batch.partition)] = batch.end
         return bool(batches)

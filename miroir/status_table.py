@@ -115,6 +115,8 @@ def status_tables(
         parts += [_shards_table(index) for index in status["indexes"]]
     letters = status["dead_letters"]
     parts.append(Text(f"epoch {status['epoch']} · dead letters {letters}{' (miroir dead list)' if letters else ''}"))
+    for topic, records in status["log"].get("skipped", {}).items():
+        parts.append(Text(f"{records} records of {topic} cannot be read: the query service's log names them", "yellow"))
     if kafka:
         parts.append(Text(f"log {kafka}"))
     if processes:

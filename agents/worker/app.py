@@ -7,7 +7,8 @@ partition is the controller. Who calls it: ``python -m agents.worker``. It must 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from agents.health import HealthLimits
 from agents.worker.applier import Applier
@@ -21,7 +22,9 @@ from schemas.dead_letters import parse_dead_letter
 from schemas.errors import LogError, LogUnavailableError
 from schemas.ids import Partition, Position
 from streams.log import LogAdmin, LogBatch, TopicPartition
+from streams.process.skipped import tell_skipped
 from streams.readable import fold_progress
+from streams.skipping import Skipped, count_topics, fold_readable, split_readable
 from streams.topics import CLUSTER, DEAD, PROGRESS, REQUESTS, own_topics
 from streams.topology import Topology, fold_cluster
 
@@ -217,15 +220,25 @@ class Worker:
 
     async def _follow_progress(self) -> None:
         def take(batch: LogBatch) -> None:
-            self.applier.progress = fold_progress(self.applier.progress, [batch])
+            fold = partial(fold_progress, self.applier.progress)
+            self.applier.progress, skipped = fold_readable([batch], fold)
+            self._note_skipped(skipped)
 
         await follow(self._ports.reader(), PROGRESS, take, caught_up=self._progress_read)
 
     async def _follow_dead(self) -> None:
         def take(batch: LogBatch) -> None:
-            self.applier.dead.note([parse_dead_letter(r.value) for r in batch.records if r.value is not None])
+            readable, skipped = split_readable([batch])
+            records = [record for each in readable for record in each.records]
+            self.applier.dead.note([parse_dead_letter(each.value) for each in records if each.value is not None])
+            self._note_skipped(skipped)
 
         await follow(self._ports.reader(), DEAD, take, caught_up=self._dead_read)
+
+    def _note_skipped(self, skipped: Sequence[Skipped]) -> None:
+        for topic, records in count_topics(skipped).items():
+            self.metrics.skipped.labels(topic=topic).inc(records)
+        tell_skipped(skipped)
 
     async def _sync(self) -> None:
         """Let feeders and agents follow the topology."""

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from agents.controller import decide, decide_malformed, decide_refused, topics_needed
 from agents.decision import Decision, Sights, TopicSight, build_commit, build_removes
@@ -34,7 +35,9 @@ from schemas.events import NodeRecord, build_key
 from schemas.ids import Incarnation, NodeId, Partition
 from schemas.requests import Request, parse_request
 from streams.log import LogAdmin, LogBatch, LogReader, LogRecord, LogTransactions, TopicPartition
+from streams.process.skipped import tell_skipped
 from streams.readable import ProgressView, fold_progress
+from streams.skipping import fold_readable
 from streams.topics import PROGRESS, REQUESTS
 from streams.topology import Topology
 
@@ -292,8 +295,9 @@ class _ProgressFold:
     is_read: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, batch: LogBatch) -> None:
-        """Fold a batch."""
-        self.view = fold_progress(self.view, [batch])
+        """Fold a batch, and pass over what cannot be read of it."""
+        self.view, skipped = fold_readable([batch], partial(fold_progress, self.view))
+        tell_skipped(skipped)
 
 
 class _Crew:

@@ -29,6 +29,12 @@ class WorkerMetrics:
         self.dead = Counter(
             "miroir_dead_letters_total", "Records set aside.", ["index", "reason"], registry=self.registry
         )
+        self.skipped = Counter(
+            "miroir_records_skipped_total",
+            "Records of our own topics that cannot be read and were passed over.",
+            ["topic"],
+            registry=self.registry,
+        )
         self.lag_s = Gauge(
             "miroir_apply_lag_seconds",
             "Age of the oldest record that is not visible.",

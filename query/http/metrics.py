@@ -72,6 +72,12 @@ class Metrics:
             registry=self._registry,
         )
         self._dead = Gauge("miroir_dead_letters", "Records set aside.", ["index"], registry=self._registry)
+        self._skipped = Gauge(
+            "miroir_records_skipped",
+            "Records of our own topics that cannot be read here and were passed over.",
+            ["topic"],
+            registry=self._registry,
+        )
         self._epoch = Gauge("miroir_epoch", "Position in the cluster topic.", registry=self._registry)
         self._log_age = Gauge(
             "miroir_log_read_age_seconds", "Time since the log was last read.", registry=self._registry
@@ -103,13 +109,15 @@ class Metrics:
     def render(self, views: Views, *, nodes_away: int, lag_records_max: int) -> bytes:
         """Return the text of all metrics; gauges are read from the views now."""
         by_index = (self._unreadable, self._below_wanted, self._beyond_bound, self._differing)
-        for gauge in (*by_index, self._lag, self._lag_seconds, self._dead):
+        for gauge in (*by_index, self._lag, self._lag_seconds, self._dead, self._skipped):
             gauge.clear()
         self._epoch.set(views.topology.epoch)
         self._log_age.set(time.monotonic() - views.connected_s)
         self._away.set(nodes_away)
         for uid, count in views.dead.counts().items():
             self._dead.labels(uid).set(count)
+        for topic, count in views.skipped.items():
+            self._skipped.labels(topic).set(count)
         for index in views.topology.indexes.values():
             self._observe_index(views, index, lag_records_max)
         return generate_latest(self._registry)

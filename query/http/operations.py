@@ -36,6 +36,7 @@ async def status(request: web.Request) -> web.Response:
                 "connected": views.connected,
                 "position": views.position(CLUSTER),
                 "stopped": views.stopped,
+                "skipped": views.skipped,
             },
             "now_ms": now_ms(),
             "requests_cursor": views.topology.requests_cursor,

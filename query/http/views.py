@@ -8,7 +8,9 @@ know: what the values are used for.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from query.dead_letters import DeadLetters
@@ -21,8 +23,10 @@ from schemas.errors import LogError, MiroirError, MissedRecordsError
 from schemas.events import IndexRecord, SettingsRecord
 from schemas.ids import Epoch, IndexUid, NodeId, Partition, Position
 from streams.log import Bounds, LogBatch, LogReader, TopicPartition
+from streams.process.skipped import tell_skipped
 from streams.readable import ProgressView, fold_progress
 from streams.serving import searched_topology
+from streams.skipping import Skipped, count_topics, fold_readable, split_readable
 from streams.topics import CLUSTER, DEAD, PROGRESS, TASKS
 from streams.topology import Topology, fold_cluster
 
@@ -53,6 +57,7 @@ class Views:
         connected: whether the last read of the log succeeded.
         connected_s: monotonic time of the last read that succeeded.
         stopped: why folding has stopped for good; empty while it has not.
+        skipped: how many records of each topic could not be read and were passed over.
     """
 
     def __init__(self, *, lag_records_max: int, away: Callable[[], frozenset[NodeId]]) -> None:
@@ -65,6 +70,7 @@ class Views:
         self.connected = False
         self.connected_s = 0.0
         self.stopped = ""
+        self.skipped: Counter[str] = Counter()
         self._lag_records_max = lag_records_max
         self._away = away
         self._ends: dict[str, Position] = {}
@@ -110,7 +116,7 @@ class Views:
         return found
 
     async def run(self, reader: LogReader) -> None:
-        """Fold until cancelled; through every failure of the log but a record that this version cannot read.
+        """Fold until cancelled; through every failure of the log but a cluster record that this version cannot read.
 
         Raises:
             InvalidInputError: a record of another form: a newer writer, or a foreign one. Upgrade readers first.
@@ -154,16 +160,27 @@ class Views:
             self.topology = fold_cluster(self.topology, by_topic[CLUSTER])
             self.searched = searched_topology(self.topology)
         if by_topic[PROGRESS]:
-            self.progress = fold_progress(self.progress, by_topic[PROGRESS])
-            written = {(record.key or b"").decode() for batch in by_topic[PROGRESS] for record in batch.records}
+            self.progress, skipped = fold_readable(by_topic[PROGRESS], partial(fold_progress, self.progress))
+            self._note_skipped(skipped)
+            written = {
+                (record.key or b"").decode(errors="replace") for batch in by_topic[PROGRESS] for record in batch.records
+            }
             self.paces = fold_paces(self.paces, self.progress.replicas, written)
-        self.tasks.fold(by_topic[TASKS])
-        self.dead.fold(by_topic[DEAD])
+        _, skipped = fold_readable(by_topic[TASKS], self.tasks.fold)
+        self._note_skipped(skipped)
+        # Letters are few, and their keys are looked at, too.
+        letters, skipped = split_readable(by_topic[DEAD])
+        self.dead.fold(letters)
+        self._note_skipped(skipped)
         for batch in batches:
             self._positions[batch.topic] = batch.end
         self._settle()
         if batches:
             self._wake()
+
+    def _note_skipped(self, skipped: Sequence[Skipped]) -> None:
+        self.skipped += count_topics(skipped)
+        tell_skipped(skipped)
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
@@ -181,6 +198,7 @@ class Views:
         self.searched = self.topology
         self.tasks, self.dead = TaskBook(), DeadLetters()
         self._positions, self._ends = {}, {}
+        self.skipped = Counter()
 
     def position(self, topic: str) -> Epoch:
         """Return how far the topic has been folded."""

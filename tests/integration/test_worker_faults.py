@@ -10,7 +10,9 @@ import pytest_asyncio
 
 from miroir.processes import Child
 from schemas.events import IndexRecord
-from schemas.ids import ShardId
+from schemas.ids import Partition, ShardId
+from streams.log import Append
+from streams.topics import DEAD, PROGRESS
 from tests.integration.cluster import Cluster
 from tests.integration.documents import make_documents
 from tests.integration.node import Document, Node, Task
@@ -138,3 +140,22 @@ async def test_post_that_a_frozen_node_takes_late_is_replayed_over(cluster: Clus
         )
     ]
     assert late, "no post was taken late"
+
+
+async def test_foreign_records_of_our_own_topics_end_no_worker(cluster: Cluster) -> None:
+    """Neither one that is at work when they come, nor one that meets them when it starts."""
+    index = await cluster.create_index("foreign")
+    await cluster.writer.append([Append(topic, Partition(0), b"foreign", b"{") for topic in (DEAD, PROGRESS)])
+    first = make_documents(100)
+    await cluster.produce(index, first)
+    await cluster.caught_up(index)
+    for worker in cluster.live_workers():
+        await worker.kill()
+    await cluster.start_worker()
+    second = make_documents(50, text="second")
+    await cluster.produce(index, second)
+    await cluster.caught_up(index)
+
+    assert len(cluster.live_workers()) == 1
+    for node in cluster.nodes:
+        assert await node.documents(index) == {**first, **second}

@@ -48,7 +48,7 @@ async def append(broker: EmbeddedBroker, *appends: Append) -> None:
 
 
 async def test_refresh_folds_what_stands_in_both_topics(broker: EmbeddedBroker) -> None:
-    """What was appended before a refresh is in it, at first and again."""
+    """What was appended before a refresh is in it, at first and again, but for progress that cannot be read."""
     await make_topics(broker)
     async with ClusterView(broker.config) as view:
         await view.refresh()
@@ -57,6 +57,7 @@ async def test_refresh_folds_what_stands_in_both_topics(broker: EmbeddedBroker) 
         await append(
             broker,
             Append(CLUSTER, Partition(0), build_key(NODE).encode(), build_value(NODE)),
+            Append(PROGRESS, Partition(0), b"foreign", b"no progress"),
             Append(PROGRESS, Partition(0), build_progress_key(PROGRESS_SEEN), build_progress(PROGRESS_SEEN)),
         )
         await view.refresh()

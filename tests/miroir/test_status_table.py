@@ -99,6 +99,7 @@ def test_status_tables_print_everything() -> None:
     """Nodes, indexes, shards, processes and faults are all printed, and brackets are no markup."""
     console = Console(width=160)
     status = make_status(reason="[x]", state="paused")
+    status["log"]["skipped"] = {"miroir.dead": 3}
     with console.capture() as captured:
         console.print(status_tables(status, [ProcessId("query", 7, "t")], shards=True, kafka="h:9"))
 
@@ -112,5 +113,6 @@ def test_status_tables_print_everything() -> None:
         "paused: [x]",
         "attempt",
         "log h:9",
+        "3 records of miroir.dead cannot be read",
     ):
         assert wanted in text

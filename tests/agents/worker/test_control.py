@@ -21,7 +21,7 @@ from schemas.requests import (
     UpdateSettings,
 )
 from streams.log import Append, TopicFound, TopicPartition, TopicSpec
-from streams.topics import CLUSTER, REQUESTS
+from streams.topics import CLUSTER, PROGRESS, REQUESTS
 from tests.agents.stub_meilisearch import StubMeilisearch
 from tests.agents.worker.controlled import NAME, FailingTransactions, Stage
 from tests.fakes.log import FakeLogAdmin, FakeLogTransactions
@@ -332,6 +332,17 @@ async def test_requests_that_were_trimmed_unanswered_stop_it_loudly(caplog: pyte
         await stage.until(lambda: any("outside the log" in str(r.__dict__.get("error")) for r in caplog.records))
 
     assert stage.topology.requests_cursor == 0
+
+
+async def test_progress_that_cannot_be_read_is_passed_over() -> None:
+    """One foreign record would end every lead, and whoever led next would meet it again."""
+    stage = Stage()
+    stage.log.append(Append(PROGRESS, Partition(0), b"foreign", b"no progress"))
+    async with stage.controlled():
+        await stage.joined("a")
+        answer = await stage.answered(CreateIndex(MOVIES, shards=1, replication=1))
+
+    assert answer.accepted
 
 
 async def test_topic_creation_that_is_refused_is_the_answer() -> None:

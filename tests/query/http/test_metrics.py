@@ -68,7 +68,9 @@ def values(text: bytes) -> dict[tuple[str, str], float]:
 
 def test_gauges_say_what_the_views_say() -> None:
     """Copies that may not be read, lag by copy and by index, dead letters, nodes away, the epoch."""
-    found = values(Metrics().render(views_of_two_copies(), nodes_away=1, lag_records_max=10))
+    views = views_of_two_copies()
+    views.skipped[DEAD] += 2
+    found = values(Metrics().render(views, nodes_away=1, lag_records_max=10))
 
     assert found["miroir_replicas_not_readable", "films"] == 1
     assert [found["miroir_replica_lag_records", f"films {node} 0"] for node in NODES] == [0, 100]
@@ -77,6 +79,7 @@ def test_gauges_say_what_the_views_say() -> None:
     assert found["miroir_copies_read_beyond_bound", "films"] == 1, "neither copy has ever been whole: the best is read"
     assert found["miroir_documents_differing", "films"] == 6
     assert found["miroir_dead_letters", "films"] == 1
+    assert found["miroir_records_skipped", DEAD] == 2
     assert (found["miroir_nodes_away", ""], found["miroir_epoch", ""]) == (1, 3)
 
 

@@ -3,6 +3,9 @@
 import pytest
 
 from schemas.events import IndexState
+from schemas.ids import Partition
+from streams.log import Append
+from streams.topics import TASKS
 from tests.query.http.stand import STEP_S, Stand, dead_letter
 
 
@@ -34,6 +37,17 @@ async def test_status_of_a_copy_never_seen_has_no_progress(stand: Stand) -> None
 
     assert {copy["cursor"] for copy in index["shards"][0]["replicas"]} == {None}
     assert not index["shards"][0]["readable"]
+
+
+async def test_status_counts_records_that_cannot_be_read(stand: Stand) -> None:
+    """By topic, none to begin with; the cluster topic is not among them: there folding stops."""
+    before = await stand.call("GET", "/_miroir/status")
+    stand.log.append(Append(TASKS, Partition(0), None, b"no task"))
+    await stand.until(lambda: stand.service.views.skipped)
+    after = await stand.call("GET", "/_miroir/status")
+
+    assert (before.body["log"]["skipped"], after.body["log"]["skipped"]) == ({}, {TASKS: 1})
+    assert (after.body["log"]["stopped"], after.body["log"]["connected"]) == ("", True)
 
 
 async def test_request_is_answered_with_what_became_of_it(stand: Stand) -> None:

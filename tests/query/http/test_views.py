@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import pytest
 
 from query.http.views import Views
+from schemas.dead_letters import DeadLetter, build_dead_letter, build_dead_letter_key
 from schemas.errors import InvalidInputError
 from schemas.events import NodeRecord, build_key, build_value
-from schemas.ids import NodeId, Partition
+from schemas.ids import Incarnation, IndexUid, NodeId, Offset, Partition, TaskUid
+from schemas.tasks import TaskRecord, build_task
 from streams.log import Append, LogBatch, TopicPartition
-from streams.topics import CLUSTER, own_topics
+from streams.topics import CLUSTER, DEAD, PROGRESS, TASKS, own_topics
 from tests.fakes.log import FakeLog, FakeLogReader
 
 
@@ -109,6 +111,36 @@ async def test_views_tell_that_a_mistake_of_ours_has_stopped_them() -> None:
         await views.run(Mistaken(_log()))
 
     assert views.stopped.startswith("KeyError")
+
+
+async def test_views_pass_over_what_stands_for_one_thing_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """A task, a copy's progress or a letter that cannot be read is named, counted, and stops nothing."""
+    log, views = _log(), _views()
+    films = IndexUid("films")
+    letter = DeadLetter("t", Partition(0), Offset(7), films, Incarnation(3), "invalid_id", "", None, None, 0)
+    bad = [
+        Append(TASKS, Partition(0), None, b"no task"),
+        Append(PROGRESS, Partition(0), b"\xff", b"no progress"),
+        Append(DEAD, Partition(0), b"\xff", b"no letter"),
+        Append(DEAD, Partition(0), None, build_dead_letter(letter)),
+    ]
+    for append in bad:
+        log.append(append)
+    log.append(Append(TASKS, Partition(0), None, build_task(TaskRecord("indexCreation", films, None, 0))))
+    log.append(Append(DEAD, Partition(0), build_dead_letter_key(letter), build_dead_letter(letter)))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(views.run(FakeLogReader(log)))
+        assert await views.wait_for(lambda: (len(views.tasks) and len(views.dead)) or None, timeout_s=60.0)
+        _put(log, "a")
+        await _until(views, "a")
+        task.cancel()
+
+    assert (views.stopped, views.connected) == ("", True)
+    assert views.skipped == {TASKS: 1, PROGRESS: 1, DEAD: 2}
+    assert views.tasks.get(TaskUid(0)) is None
+    assert views.tasks.get(TaskUid(1)) is not None
+    places = {record.__dict__.get("place") for record in caplog.records}
+    assert places >= {f"{TASKS}/0/0", f"{PROGRESS}/0/0", f"{DEAD}/0/0", f"{DEAD}/0/1"}
 
 
 async def test_waiting_gives_up_after_its_time() -> None:
