@@ -241,7 +241,8 @@ class Feeder:
 
     async def _step(self) -> float | None:
         """Send at most one post of each index; return how long to wait, 0 for not at all, None until woken."""
-        if not self.tail.is_whole:
+        if self.is_away or not self.tail.is_whole:
+            # It may come back with another disk: what its list said before is no place to go on from.
             return None
         groups = self._applied()
         self._beginnings.keep(groups.keys())

@@ -18,7 +18,11 @@ TAIL_IDLE_S = 0.5
 """How often the task list of a node with nothing to do is read: what another worker posts is seen this late."""
 
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""After so many failures in a row the node is asked again so much later; the last one repeats."""
+"""After so many failures in a row a node is written to again so much later; the last one repeats."""
+
+READ_AGAIN_MAX_S = 1.0
+"""A node that does not tell its list is asked for it at least so often: until its worker knows with which disk it has
+come back, searches may read old documents there."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,10 +104,13 @@ class TailFollower:
                 self.is_away = True
                 self._watcher.tail_unread(error)
                 failures += 1
-                await asyncio.sleep(backoff_s(failures))
+                await asyncio.sleep(min(READ_AGAIN_MAX_S, backoff_s(failures)))
                 continue
+            was_away = self.is_away
             # Only now, with its list read again: it may have returned with another disk.
             self.is_away = not self.tail.is_whole
+            if was_away and not self.is_away:
+                self._watcher.tail_moved(has_failed=False)
             failures = 0
             self._reads += 1
             was_read, self._was_read = self._was_read, asyncio.Event()

@@ -191,7 +191,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "a changed disk goes unnoticed": Mutant(
         _put((agents.worker.tail_follower, "fold_page"), mutant=_fold_whatever_disk),
         ("published", "copies"),
-        24,
+        28,
         "losses",
     ),
     "tombstones are forgotten after a long absence": Mutant(

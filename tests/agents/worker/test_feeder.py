@@ -33,7 +33,7 @@ from schemas.ids import (
     ShardId,
     node_index_uid,
 )
-from schemas.posts import Drop, PositionRange, build_metadata
+from schemas.posts import Drop, PositionRange, Post, build_metadata, parse_metadata
 from streams.log import Append, LogBatch, TopicPartition, TopicSpec
 from streams.marker import shards_filter, splice_marker
 from streams.partitioning import partition_of
@@ -280,6 +280,39 @@ async def test_older_disk_is_caught_up_from_where_it_stood() -> None:
             while bench.ids() != set(range(110)):
                 bench.node.run()
                 await bench.turn()
+
+
+async def test_nothing_is_posted_to_a_node_that_is_back_before_its_list_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An older disk would be sent what leaves a gap, again and again: its tasks have the numbers of former ones."""
+    async with feeding(Bench()) as bench:
+        bench.produce(0, 50)
+        await bench.until_visible(50)
+        disk = bench.node.copy_disk()
+        bench.produce(50, 100)
+        await bench.until_visible(100)
+        monkeypatch.setattr(tail_module, "BACKOFF_S", (0.3,))
+        bench.node.is_down = True
+        async with asyncio.timeout(WAIT_S):
+            while not bench.feeder.is_away:
+                await bench.turn()
+
+        bench.node.restore_disk(disk)
+        known = len(bench.node.list_tasks(0))
+        bench.node.is_down = False
+        bench.produce(100, 110)
+        await bench.until_visible(110)
+
+        posted = [parse_metadata(task.metadata) for task in bench.node.list_tasks(0)[known:]]
+        starts = [each.ranges[ShardId(0)].start for each in posted if isinstance(each, Post)]
+        async with asyncio.timeout(WAIT_S):
+            while bench.ids() != set(range(110)):
+                bench.node.run()
+                await bench.turn()
+
+    assert starts[0] == 50
+    assert starts == sorted(starts)
 
 
 async def test_stale_copy_is_given_nothing_until_it_begins_anew() -> None:

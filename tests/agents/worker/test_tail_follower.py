@@ -151,6 +151,18 @@ def test_node_that_keeps_failing_is_asked_more_and_more_seldom(monkeypatch: pyte
     assert pauses_s == [*BACKOFF_S, BACKOFF_S[-1], BACKOFF_S[-1]]
 
 
+async def test_list_of_a_node_that_keeps_failing_is_asked_for_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However seldom it is written to: with which disk it comes back is to be known soon."""
+    monkeypatch.setattr(tail_module, "BACKOFF_S", (0.01, 3600.0))
+    monkeypatch.setattr(tail_module, "READ_AGAIN_MAX_S", 0.02)
+    async with following() as found:
+        await found.until(lambda: found.follower.tail.is_whole)
+        found.node.is_down = True
+        await found.until(lambda: len(found.errors) > 3)
+        found.node.is_down = False
+        await found.until(lambda: not found.follower.is_away)
+
+
 async def test_list_read_again_holds_what_came_before_it_was_asked_for() -> None:
     """Another writer's task shows, though nothing else asks for the list."""
     async with following() as found:
