@@ -1,10 +1,12 @@
 """``/metrics`` and ``/health`` of a worker.
 
-What always holds: it serves reads only, and says nothing secret. Who calls it: the worker's app.
+What always holds: it serves reads only, and says nothing secret; ``/health`` is 503 until the worker's group has given
+it its share: one that Kafka refuses never gets there. Who calls it: the worker's app.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
 import orjson
 from aiohttp import web
@@ -21,7 +23,9 @@ async def start_watch(settings: Settings, metrics: WorkerMetrics, health: Callab
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def serve_health(_: web.Request) -> web.Response:
-        return web.Response(body=orjson.dumps(health()), content_type="application/json")
+        told = health()
+        status = HTTPStatus.OK if told["status"] == "available" else HTTPStatus.SERVICE_UNAVAILABLE
+        return web.Response(body=orjson.dumps(told), status=status, content_type="application/json")
 
     app = web.Application()
     app.add_routes([web.get("/metrics", serve_metrics), web.get("/health", serve_health)])
