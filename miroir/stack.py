@@ -168,7 +168,7 @@ class Stack:
         found = (identify(name, pid) for name, pid in pids.items() if pid is not None)
         return tuple(each for each in found if each is not None)
 
-    def state(self, phase: Phase, *, step: str = "", error: str = "") -> StackState:
+    def state(self, phase: Phase, *, step: str = "", error: str = "", troubles: tuple[str, ...] = ()) -> StackState:
         """Return what to write of this stack."""
         return StackState(
             phase=phase,
@@ -181,6 +181,7 @@ class Stack:
             supervisor=identify("supervisor", os.getpid()),
             processes=self.processes(),
             ports=self._ports,
+            troubles=troubles,
         )
 
     async def wait_broker(self) -> None:

@@ -50,6 +50,7 @@ class StackState:
         supervisor: the process that owns the others.
         processes: the others.
         ports: of the nodes and services by name: kept over a restart, because the log knows nodes by their URL.
+        troubles: of processes that end again and again, or cannot be started again; each a sentence.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -64,6 +65,7 @@ class StackState:
     supervisor: ProcessId | None = None
     processes: Sequence[ProcessId] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
+    troubles: tuple[str, ...] = ()
 
 
 def read_state(directory: Path) -> StackState | None:

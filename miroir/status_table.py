@@ -100,7 +100,12 @@ def nodes_table(status: Mapping[str, Any]) -> Table:  # as the query service has
 
 
 def status_tables(
-    status: Mapping[str, Any], processes: Sequence[ProcessId], *, shards: bool, kafka: str = ""
+    status: Mapping[str, Any],
+    processes: Sequence[ProcessId],
+    *,
+    shards: bool,
+    kafka: str = "",
+    troubles: Sequence[str] = (),
 ) -> RenderableType:
     """Return everything as one thing to print.
 
@@ -109,6 +114,7 @@ def status_tables(
         processes: of the local stack that live; may be empty.
         shards: whether to show each shard.
         kafka: where the local stack's log is to be found; may be empty.
+        troubles: of the local stack's processes, each a sentence.
     """
     parts: list[RenderableType] = [nodes_table(status), _indexes_table(status)]
     if shards:
@@ -121,7 +127,8 @@ def status_tables(
         parts.append(Text(f"log {kafka}"))
     if processes:
         parts.append(Text("local processes: " + ", ".join(f"{each.name} {each.pid}" for each in processes)))
-    parts += [Text(f"! {fault}", "red") for fault in faults(status)] or [Text("all is well", "green")]
+    wrong = [*troubles, *faults(status)]
+    parts += [Text(f"! {fault}", "red") for fault in wrong] or [Text("all is well", "green")]
     return Group(*parts)
 
 

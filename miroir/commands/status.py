@@ -1,10 +1,12 @@
 """``miroir status``: nodes, indexes, lag, and what is wrong."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.live import Live
 
 from miroir.client import QueryClient
@@ -27,21 +29,21 @@ def status(
     url: Url = None,
 ) -> None:
     """Show nodes, indexes, lag and faults; exit code 1 where something is wrong."""
-    local = read_state(directory.resolve())
     if watch:
         try:
-            asyncio.run(_watch(directory, url, local, shards=shards))
+            asyncio.run(_watch(directory, url, shards=shards))
         except KeyboardInterrupt:
             return
+    local = _local(directory)
     try:
         found = asyncio.run(_once(directory, url))
     except MiroirError as error:
         raise MiroirError(_why_away(local, error)) from error
-    wrong = faults(found)
+    wrong = [*_troubles(local), *faults(found)]
     if as_json:
-        print_json(found | {"faults": list(wrong)})
+        print_json(found | {"faults": wrong})
     else:
-        out.print(status_tables(found, _alive(local), shards=shards, kafka=_kafka(local)))
+        out.print(_tables(found, local, shards=shards))
     if wrong:
         raise typer.Exit(FAILED)
 
@@ -51,10 +53,11 @@ async def _once(directory: Path, url: str | None) -> dict[str, Any]:  # as the q
         return await client.call("GET", "/_miroir/status")
 
 
-async def _watch(directory: Path, url: str | None, local: StackState | None, *, shards: bool) -> None:
+async def _watch(directory: Path, url: str | None, *, shards: bool) -> None:
     async with connect(directory, url) as client:
         with Live(console=out, auto_refresh=False) as live:
             while True:
+                local = _local(directory)
                 live.update(await _shown(client, local, shards=shards), refresh=True)
                 await asyncio.sleep(WATCH_S)
 
@@ -64,7 +67,21 @@ async def _shown(client: QueryClient, local: StackState | None, *, shards: bool)
         found = await client.call("GET", "/_miroir/status")
     except MiroirError as error:
         return str(error)
-    return status_tables(found, _alive(local), shards=shards, kafka=_kafka(local))
+    return _tables(found, local, shards=shards)
+
+
+def _tables(found: dict[str, Any], local: StackState | None, *, shards: bool) -> RenderableType:
+    return status_tables(found, _alive(local), shards=shards, kafka=_kafka(local), troubles=_troubles(local))
+
+
+def _troubles(local: StackState | None) -> Sequence[str]:
+    """Return the troubles of local processes, as long as somebody looks after them."""
+    is_kept = local is not None and local.supervisor is not None and is_alive(local.supervisor)
+    return local.troubles if local is not None and is_kept else ()
+
+
+def _local(directory: Path) -> StackState | None:
+    return read_state(directory.resolve())
 
 
 def _alive(local: StackState | None) -> list[ProcessId]:
@@ -79,5 +96,5 @@ def _why_away(local: StackState | None, error: MiroirError) -> str:
     if local is None or local.supervisor is None:
         return str(error)
     if is_alive(local.supervisor):
-        return f"{error}; the local stack is {local.phase}: {local.step or local.error}"
+        return f"{error}; the local stack is {local.phase}: {'; '.join(local.troubles) or local.step or local.error}"
     return f"the local stack is {local.phase if local.error else 'stopped'}{': ' * bool(local.error)}{local.error}"

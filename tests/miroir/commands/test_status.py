@@ -1,7 +1,10 @@
 """``miroir status`` on a running stack, and beside one that does not run."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+from miroir.stack_state import KEY_FILE, SETTINGS_FILE, write_state
 from tests.miroir.local_stack import LocalStack, run_miroir
 
 
@@ -29,3 +32,18 @@ def test_status_without_a_stack_says_what_to_do(tmp_path: Path) -> None:
 
     assert ran.code == 1
     assert "miroir up" in ran.err
+
+
+def test_status_tells_the_troubles_of_local_processes(local_stack: LocalStack, tmp_path: Path) -> None:
+    """A process that ends again and again is a fault, in both forms, though searches go on without it."""
+    for name in (SETTINGS_FILE, KEY_FILE):
+        shutil.copy(local_stack.directory / name, tmp_path)
+    write_state(tmp_path, replace(local_stack.state, troubles=("worker-2 ended with code 1, 5 times in a row",)))
+
+    shown = run_miroir("status", directory=tmp_path)
+    asked = run_miroir("status", "--json", directory=tmp_path)
+
+    assert (shown.code, asked.code) == (1, 1)
+    assert "! worker-2 ended with code 1, 5 times in a row" in shown.out
+    assert "all is well" not in shown.out
+    assert "worker-2 ended with code 1, 5 times in a row" in asked.json["faults"]
