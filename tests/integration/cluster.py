@@ -49,6 +49,11 @@ Record = tuple[bytes | None, bytes | None, int | None]
 T = TypeVar("T")
 
 
+def record_of(key: str, document: Document | None) -> Record:
+    """Return the record that writes a document, or deletes it."""
+    return key.encode(), None if document is None else orjson.dumps(document), None
+
+
 class Cluster:
     """Broker, nodes, workers. Enter it; ``create_index``, ``produce``, hurt it, ``compare``.
 
@@ -137,7 +142,6 @@ class Cluster:
             "MIROIR_KAFKA_REPLICATION_FACTOR": "1",
             "MIROIR_KAFKA_SESSION_TIMEOUT_S": str(self.kafka.session_timeout_s),
             "MIROIR_NODE_MASTER_KEY": NODE_MASTER_KEY,
-            "MIROIR_WORKER_HTTP_PORT": "0",
             "MIROIR_LOG_JSON": "false",
             **self._own_settings,
         }
@@ -149,12 +153,30 @@ class Cluster:
 
     # --- processes ---
 
-    async def start_worker(self) -> Child:
-        """Start one more worker; it has partitions a few seconds later."""
-        worker = self._python(f"worker-{len(self.workers) + 1}", "agents.worker")
+    async def start_worker(self, **settings: str) -> Child:
+        """Start one more worker, with settings of its own as environment; it has partitions a few seconds later."""
+        own = {"MIROIR_WORKER_HTTP_PORT": str(free_port()), **settings}
+        worker = self._python(f"worker-{len(self.workers) + 1}", "agents.worker", **own)
         await worker.start()
         self.workers.append(worker)
         return worker
+
+    async def watch_worker(self, worker: Child, path: str) -> str:
+        """Return what a worker answers on its port for whoever watches it."""
+        url = f"http://127.0.0.1:{worker.command.environment['MIROIR_WORKER_HTTP_PORT']}{path}"
+        async with httpx.AsyncClient(trust_env=False) as client:
+
+            async def answer() -> str | None:
+                worker.require_running()
+                with suppress(httpx.HTTPError):
+                    return (await client.get(url)).raise_for_status().text
+                return None
+
+            return await until(answer, f"{worker.name} to answer {path}", logs=[worker.command.log])
+
+    async def worker_id(self, worker: Child) -> str:
+        """Return what the ids of the worker's posts begin with, in its own words."""
+        return str(orjson.loads(await self.watch_worker(worker, "/health"))["worker"])
 
     async def start_service(self) -> str:
         """Start one more query service, and return its address once it has folded the log."""
@@ -227,11 +249,7 @@ class Cluster:
 
     async def produce(self, index: IndexRecord, documents: Mapping[str, Document | None]) -> None:
         """Produce documents as a right producer does; None deletes."""
-        records: list[Record] = [
-            (key.encode(), None if document is None else orjson.dumps(document), None)
-            for key, document in documents.items()
-        ]
-        await self.append(index, records)
+        await self.append(index, [record_of(key, document) for key, document in documents.items()])
 
     async def append(self, index: IndexRecord, records: Sequence[Record]) -> Sequence[Offset]:
         """Append records to the index's topic and return their offsets."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import orjson
@@ -17,6 +17,7 @@ from miroir.ports import free_port
 from miroir.processes import Child, Command
 from schemas.events import IndexRecord
 from schemas.ids import NodeId, ShardId, node_index_uid
+from schemas.posts import Post, parse_metadata
 from streams.marker import MARKER_FIELD, shards_filter
 from tests.integration.waiting import signal_group, until
 
@@ -24,6 +25,23 @@ NODE_MASTER_KEY = "node-master-key-of-the-tests"
 
 Document = Mapping[str, Any]
 Task = Mapping[str, Any]
+
+
+class PostTask(NamedTuple):
+    """A task of the node's list that is a post, or a part of one, with what it says of itself."""
+
+    uid: int
+    status: str
+    post: Post
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the node has taken it and not yet done it."""
+        return self.status in ("enqueued", "processing")
+
+    def is_of(self, worker: str) -> bool:
+        """Whether the worker of this id has posted it."""
+        return self.post.post.startswith(f"{worker}-")
 
 
 class Node:
@@ -112,6 +130,11 @@ class Node:
         uid = node_index_uid(index.uid, index.incarnation)
         found: Sequence[Task] = (await self.ask("/tasks", indexUids=uid, limit="1000"))["results"]
         return found
+
+    async def posts(self, index: IndexRecord) -> Sequence[PostTask]:
+        """Return those of the newest 1,000 tasks of the index that are posts, newest first."""
+        found = [(task, parse_metadata(task.get("customMetadata"))) for task in await self.tasks(index)]
+        return [PostTask(task["uid"], task["status"], post) for task, post in found if isinstance(post, Post)]
 
     async def documents(self, index: IndexRecord, shards: Sequence[ShardId] | None = None) -> dict[str, Document]:
         """Return the documents by id, without the marker: all, or those of some shards."""
