@@ -15,7 +15,7 @@ from streams.log import Append
 from streams.topics import DEAD, PROGRESS
 from tests.integration.cluster import Cluster
 from tests.integration.documents import make_documents
-from tests.integration.node import Document, Node, Task
+from tests.integration.node import Document, Node, PostTask, Task
 from tests.integration.waiting import signal_group
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -23,6 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 DOCUMENTS = 3000
 NODE_TIMEOUT_S = 5
 """Long enough for a busy machine to bring a post to a node that has just been frozen."""
+
+BALLAST = 20_000
+"""Documents of somebody else's that keep a node busy for a second or more: what is posted then waits behind them."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -65,15 +68,30 @@ async def load_until(
     return documents
 
 
+async def unfinished_posts(node: Node, index: IndexRecord, worker: str) -> Sequence[PostTask]:
+    """Return the worker's posts that the node has taken and not yet done."""
+    return [task for task in await node.posts(index) if task.is_unfinished and task.is_of(worker)]
+
+
 async def test_worker_killed_after_a_nodes_202_leaves_no_gap(cluster: Cluster) -> None:
-    """A post is in the node's list and its worker is gone: the next worker finds it there and goes on behind it."""
+    """Posts are in the node's list, not done, and their worker is gone: the next one finds them and goes on behind."""
     index = await cluster.index("killed")
     worker = await one_worker(cluster)
+    killed = await cluster.worker_id(worker)
+    node = cluster.nodes[0]
+    documents = make_documents(DOCUMENTS)
+    await cluster.produce(index, {"doc-0": documents["doc-0"]})
+    await cluster.caught_up(index)
+    await node.ask("/indexes/ballast/documents", list(make_documents(BALLAST).values()), primaryKey="id")
+    loading = asyncio.create_task(cluster.produce(index, documents))
 
-    documents = await load_until(
-        cluster, index, cluster.nodes[0], lambda tasks: any(task["status"] == "enqueued" for task in tasks)
-    )
+    async def has_unfinished() -> bool:
+        return bool(await unfinished_posts(node, index, killed))
+
+    await cluster.until(has_unfinished, "a post that waits")
     await worker.kill()
+    left = await unfinished_posts(node, index, killed)
+    await loading
     await cluster.start_worker()
 
     rewritten = make_documents(200, first=100, text="rewritten")
@@ -81,6 +99,7 @@ async def test_worker_killed_after_a_nodes_202_leaves_no_gap(cluster: Cluster) -
     expected = {**documents, **rewritten}
     del expected["doc-5"]
     await cluster.compare(index, expected)
+    assert left, "the node had done every post before its worker was gone"
 
 
 async def test_worker_frozen_beyond_its_session_does_no_harm_when_it_wakes(cluster: Cluster) -> None:
