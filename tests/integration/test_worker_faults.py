@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import orjson
 import pytest
@@ -15,7 +15,7 @@ from streams.log import Append
 from streams.topics import DEAD, PROGRESS
 from tests.integration.cluster import Cluster
 from tests.integration.documents import make_documents
-from tests.integration.node import Document, Node, PostTask, Task
+from tests.integration.node import Node, PostTask, Task
 from tests.integration.waiting import signal_group
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -23,6 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 DOCUMENTS = 3000
 NODE_TIMEOUT_S = 5
 """Long enough for a busy machine to bring a post to a node that has just been frozen."""
+
+PATIENCE_S = 120
+"""Of a worker that sleeps while it waits for a node's answer: it must not have given up when it wakes."""
 
 BALLAST = 20_000
 """Documents of somebody else's that keep a node busy for a second or more: what is posted then waits behind them."""
@@ -40,32 +43,17 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory, node_binary: str | N
 
 
 async def one_worker(cluster: Cluster) -> Child:
-    """End all workers but one, and return it."""
-    first, *others = cluster.live_workers()
+    """End all workers but the newest, and return it: an older one may have more patience."""
+    *others, newest = cluster.live_workers()
     for worker in others:
         await worker.stop()
-    return first
+    return newest
 
 
 def posts_of(tasks: Sequence[Task]) -> list[Task]:
     """Return the metadata of every post among the tasks, newest first."""
     metadata = (orjson.loads(task["customMetadata"]) for task in tasks if task.get("customMetadata"))
     return [each for each in metadata if "post" in each]
-
-
-async def load_until(
-    cluster: Cluster, index: IndexRecord, node: Node, enough: Callable[[Sequence[Task]], bool]
-) -> dict[str, Document]:
-    """Produce documents, return them when the node's tasks of the index are enough."""
-    documents = make_documents(DOCUMENTS)
-    loading = asyncio.create_task(cluster.produce(index, documents))
-
-    async def is_enough() -> bool:
-        return enough(await node.tasks(index))
-
-    await cluster.until(is_enough, "posts")
-    await loading
-    return documents
 
 
 async def unfinished_posts(node: Node, index: IndexRecord, worker: str) -> Sequence[PostTask]:
@@ -103,20 +91,43 @@ async def test_worker_killed_after_a_nodes_202_leaves_no_gap(cluster: Cluster) -
 
 
 async def test_worker_frozen_beyond_its_session_does_no_harm_when_it_wakes(cluster: Cluster) -> None:
-    """Another worker has taken over and gone far ahead when the frozen one sends what it had in hand."""
+    """Another worker owns its shards and has gone far ahead when the frozen one sends what it had in hand."""
     index = await cluster.index("frozen")
-    worker = await one_worker(cluster)
-    documents = await load_until(cluster, index, cluster.nodes[0], lambda tasks: len(posts_of(tasks)) > 1)
-    signal_group(worker, signal.SIGSTOP)
+    for worker in cluster.live_workers():
+        await worker.stop()
+    sleeper = await cluster.start_worker(MIROIR_NODE_TIMEOUT_S=str(PATIENCE_S))
+    frozen = await cluster.worker_id(sleeper)
+    node = cluster.nodes[0]
+    documents = make_documents(DOCUMENTS)
+    await cluster.produce(index, {"doc-0": documents["doc-0"]})
+    await cluster.caught_up(index)
 
-    await cluster.start_worker()
+    # One post is on its way to the node, and what comes after it waits in the worker, when the worker falls asleep.
+    node.freeze()
+    for part in (make_documents(100), documents):
+        await cluster.produce(index, part)
+        await cluster.caught_up(index, without=[node.id])
+    ends = {shard: held.end for shard, held in (await cluster.bounds(index)).items()}
+    signal_group(sleeper, signal.SIGSTOP)
+    node.thaw()
+    other = await cluster.worker_id(await cluster.start_worker())
     rewritten = make_documents(DOCUMENTS, text="rewritten")
     await cluster.produce(index, {**rewritten, "doc-7": None})
     await cluster.caught_up(index)
-    signal_group(worker, signal.SIGCONT)
+    taken = {each.id: await each.posts(index) for each in cluster.nodes}
+    signal_group(sleeper, signal.SIGCONT)
+
+    for tasks in taken.values():
+        assert {shard for task in tasks if task.is_of(other) for shard in task.post.ranges} == set(range(index.shards))
+    newest = taken[node.id][0].uid
+
+    async def has_come_late() -> bool:
+        late = [task.post for task in await node.posts(index) if task.uid > newest and task.is_of(frozen)]
+        return any(all(end <= ends[shard] for shard, (_, end) in post.ranges.items()) for post in late)
+
+    await cluster.until(has_come_late, "a post of what the worker had in hand when it fell asleep")
     after = make_documents(300, first=DOCUMENTS)
     await cluster.produce(index, after)
-
     expected = {**documents, **rewritten, **after}
     del expected["doc-7"]
     await cluster.compare(index, expected)
