@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -44,6 +45,14 @@ async def write_on(cluster: Cluster, index: IndexRecord, written: dict[str, Docu
 async def test_document_that_only_the_node_refuses_is_the_only_one_set_aside(cluster: Cluster) -> None:
     """Among 1,000 good ones, not named by the node, while another worker keeps it busy: the same after a rebuild."""
     index = await cluster.index("fields")
+    workers = [await cluster.worker_id(worker) for worker in cluster.workers]
+    assert len(workers) == 2
+
+    async def share_partitions() -> bool:
+        health = [orjson.loads(await cluster.watch_worker(worker, "/health")) for worker in cluster.workers]
+        return all(each["partitions"] for each in health)
+
+    await cluster.until(share_partitions, "partitions for either worker")
     good = make_documents(1000)
     keys = list(good)
     poison = {"id": "poison", **{f"f{number}": 1 for number in range(FIELDS)}}
@@ -53,6 +62,7 @@ async def test_document_that_only_the_node_refuses_is_the_only_one_set_aside(clu
     # An earlier version of it goes: a record set aside acts as a delete.
     await cluster.produce(index, {"poison": {"id": "poison"}})
     await cluster.produce(index, {key: good[key] for key in keys[:500]})
+    before = {node.id: {task.uid for task in await node.posts(index)} for node in cluster.nodes}
     await cluster.produce(index, {"poison": poison})
     await cluster.produce(index, {key: good[key] for key in keys[500:]})
 
@@ -60,6 +70,10 @@ async def test_document_that_only_the_node_refuses_is_the_only_one_set_aside(clu
         return bool(await cluster.dead_letters(index))
 
     await cluster.until(has_letter, "the dead letter of the poison")
+    for node in cluster.nodes:
+        since = [task for task in await node.posts(index) if task.uid not in before[node.id]]
+        posted = {worker: sum(task.is_of(worker) for task in since) for worker in workers}
+        assert all(posted.values()), f"{node.id}: posts since the poison: {posted}"
     traffic.cancel()
     with suppress(asyncio.CancelledError):
         await traffic
