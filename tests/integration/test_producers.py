@@ -10,10 +10,11 @@ from aiokafka import AIOKafkaProducer
 from confluent_kafka import Producer
 
 from schemas.events import IndexRecord, IndexState, PartitionerName
-from schemas.ids import IndexUid
+from schemas.ids import IndexUid, node_index_uid
 from schemas.requests import DeleteIndex, ResumeIndex
 from streams.partitioning import partition_of
 from streams.topics import docs_topic
+from tests.integration.api import running_service
 from tests.integration.brokers import BROKERS, running_broker
 from tests.integration.cluster import Cluster, Record
 from tests.integration.documents import make_documents
@@ -85,11 +86,12 @@ async def test_records_of_aborted_transactions_are_never_indexed(cluster: Cluste
 
 
 async def test_index_made_anew_under_its_name_shows_nothing_of_the_old(cluster: Cluster) -> None:
-    """Deleted and created at once, with posts of the old one on their way to a node that wakes later."""
+    """Deleted and created at once, with a post of the old one on its way to a node that takes it after it wakes."""
     old = await cluster.index("anew")
     held = cluster.nodes[1]
     await cluster.produce(old, make_documents(1000, text="old"))
     await cluster.caught_up(old)
+    before = {task.uid for task in await held.posts(old)}
     held.freeze()
     await cluster.produce(old, make_documents(50, first=500, text="old and late"))
     await cluster.caught_up(old, without=[held.id])
@@ -98,10 +100,26 @@ async def test_index_made_anew_under_its_name_shows_nothing_of_the_old(cluster: 
     new = await cluster.create_index("anew")
     documents = make_documents(400, first=300, text="new")
     await cluster.produce(new, documents)
-    held.thaw()
+    await cluster.caught_up(new, without=[held.id])
 
+    async with running_service(cluster.settings) as api:
+        held.thaw()
+
+        async def is_old_gone() -> bool:
+            assert await api.total("anew", q="old") == 0
+            indexes = [await node.ask("/indexes", limit="1000") for node in cluster.nodes]
+            gone = node_index_uid(old.uid, old.incarnation)
+            return not any(each["uid"] == gone for found in indexes for each in found["results"])
+
+        await cluster.until(is_old_gone, "the old index to be gone from every node")
+        await cluster.compare(new, documents)
+        assert await is_old_gone(), "the old index is there again"
+        assert await api.total("anew") == len(documents)
+        _, listed, _ = await api.call("GET", "/indexes/anew/documents?limit=1000")
+    late = [task for task in await held.posts(old) if task.uid not in before]
+    assert late, "no post of the old index came late"
+    assert {each["id"]: each for each in listed["results"]} == documents
     assert new.incarnation > old.incarnation
-    await cluster.compare(new, documents)
 
 
 async def test_index_made_anew_over_the_same_topic_is_replayed(cluster: Cluster) -> None:
