@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+import orjson
 import pytest
 import pytest_asyncio
+from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.events import IndexRecord
 from schemas.ids import ShardId
@@ -20,6 +22,9 @@ DOCUMENTS = 1000
 LOADED_AT_ONCE = 200
 POST_RECORDS = 100
 
+QUEUE_BYTES = 64 * 1024
+"""Of one partition that may wait in the worker: the least there is, so that a node that is away soon fills it."""
+
 LEFT_MIN = 5 * POST_RECORDS
 """A node killed in the middle lacks so many records at least: more than it may have taken since it was last seen."""
 
@@ -28,14 +33,18 @@ LEFT_MIN = 5 * POST_RECORDS
 async def cluster(tmp_path_factory: pytest.TempPathFactory, node_binary: str | None) -> AsyncIterator[Cluster]:
     """Three nodes and one worker, whose posts are small, so that a load takes many."""
     directory = tmp_path_factory.mktemp("nodes")
-    settings = {"MIROIR_POST_RECORDS_MAX": str(POST_RECORDS)}
+    settings = {
+        "MIROIR_POST_RECORDS_MAX": str(POST_RECORDS),
+        "MIROIR_PARTITION_QUEUE_BYTES_MAX": str(QUEUE_BYTES),
+    }
     async with Cluster(directory, node_binary=node_binary, settings=settings) as running:
         # All at once: the group is rebalanced for every new one.
         names = ("killed", "wiped", "older", "absent", "beside")
         for name in names:
             await running.create_index(name)
+        await running.create_index("alone", shards=6, replication=1)
         # Whichever test comes first may kill a node: every copy has begun by then.
-        for name in names:
+        for name in (*names, "alone"):
             await running.caught_up(await running.index(name))
         yield running
 
@@ -184,6 +193,54 @@ async def test_node_away_for_long_holds_up_nobody_and_catches_up(cluster: Cluste
     await victim.start()
     await cluster.compare(index, documents)
     await cluster.compare(beside, documents)
+
+
+async def shown_lag(cluster: Cluster, index: IndexRecord, node: Node) -> dict[ShardId, float]:
+    """Return by how many records the node's copies are behind, as the metrics of the workers say."""
+    shown: dict[ShardId, float] = {}
+    for worker in cluster.live_workers():
+        for family in text_string_to_metric_families(await cluster.watch_worker(worker, "/metrics")):
+            if family.name == "miroir_apply_lag_records":
+                found = [each for each in family.samples if each.labels["node"] == node.id]
+                shown |= {ShardId(int(s.labels["shard"])): s.value for s in found if s.labels["index"] == index.uid}
+    return shown
+
+
+async def test_node_away_with_the_only_copies_holds_up_no_other_partition(cluster: Cluster) -> None:
+    """What has its only copy there waits, its queue full; the worker's other partitions go on, and the lag is shown."""
+    index = await cluster.index("alone")
+    victim = cluster.nodes[1]
+    documents = make_documents(600)
+    await cluster.produce(index, documents)
+    await cluster.caught_up(index)
+    stood = {shard: held.end for shard, held in (await cluster.bounds(index)).items()}
+    alone = await shards_of(cluster, index, victim)
+    assert 0 < len(alone) < index.shards
+    await victim.kill()
+    await cluster.away(victim)
+
+    for round_number in range(3):
+        documents = {
+            key: {**document, "padding": "x" * 1000}
+            for key, document in make_documents(600, text=f"round {round_number}").items()
+        }
+        await cluster.produce(index, documents)
+        await cluster.caught_up(index, without=[victim.id])
+        ends = await cluster.bounds(index)
+        lag = {shard: ends[shard].end - stood[shard] for shard in alone}
+
+        async def shows_lag(lag: dict[ShardId, int] = lag) -> bool:
+            replicas = await cluster.replicas(index)
+            seen = {r.shard: p for r, p in replicas.items() if r.node == victim.id and p is not None}
+            published = {shard: p.end - p.cursor for shard, p in seen.items() if p.away and p.lag_ms > 0}
+            return published == lag == await shown_lag(cluster, index, victim)
+
+        await cluster.until(shows_lag, f"a lag of {lag}")
+    for shard in alone:
+        waiting = [document for key, document in documents.items() if cluster.shard_of(index, key) == shard]
+        assert len(orjson.dumps(waiting)) > QUEUE_BYTES, "each round fills the queue"
+    await victim.start()
+    await cluster.compare(index, documents)
 
 
 async def test_node_away_since_before_its_placement_shows_its_lag(cluster: Cluster) -> None:
