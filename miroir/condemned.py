@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from schemas.dead_letters import parse_dead_letter
+from schemas.errors import InvalidInputError
 from schemas.ids import Offset, Partition
 from streams.log import LogReader, TopicPartition
 from streams.log_range import read_range
@@ -25,15 +26,25 @@ async def fetch_condemned(reader: LogReader, topology: Topology) -> Condemned:
 
     Raises:
         LogError: the log cannot be read.
+        InvalidInputError: a record there cannot be read, and stands for its key still: what it condemned is not known.
+            One that a later record of its key has taken the place of does not matter.
     """
     present = {index.incarnation for index in topology.indexes.values()}
     found: dict[TopicPartition, set[Offset]] = defaultdict(set)
+    unread: dict[bytes | None, InvalidInputError] = {}
     bounds = (await reader.bounds([_DEAD]))[_DEAD]
     async for batch in read_range(reader, _DEAD, bounds.beginning, bounds.end):
         for record in batch.records:
+            unread.pop(record.key, None)
             if record.value is None:
                 continue
-            letter = parse_dead_letter(record.value)
+            try:
+                letter = parse_dead_letter(record.value)
+            except InvalidInputError as error:
+                unread[record.key] = error
+                continue
             if letter.incarnation in present:
                 found[TopicPartition(letter.topic, letter.partition)].add(letter.offset)
+    for error in unread.values():
+        raise error
     return found

@@ -60,6 +60,9 @@ def faults(status: Mapping[str, Any]) -> Sequence[str]:  # as the query service 
             found.append(f"index {index['uid']} is {index['state']}: {index['reason']}")
         elif index["reason"]:
             found.append(f"index {index['uid']}: {index['reason']}")
+        if index["primary_key"] is None:
+            # Nothing is applied before it is known: there is nothing that a copy could lack.
+            continue
         if summary.readable < len(index["shards"]):
             found.append(
                 f"index {index['uid']}: {len(index['shards']) - summary.readable} shards have no readable copy"

@@ -23,6 +23,7 @@ def make_status(**changes: Any) -> dict[str, Any]:
         "state": "active",
         "reason": "",
         "topic": "miroir.docs.films",
+        "primary_key": "id",
         "shards": [shard],
         **changes,
     }
@@ -60,6 +61,14 @@ def test_summarise_copy_never_seen_has_no_lag() -> None:
 def test_faults_all_well_are_none() -> None:
     """A status in which all is well has no faults."""
     assert list(faults(make_status())) == []
+
+
+def test_faults_index_that_waits_for_its_primary_key_has_none() -> None:
+    """No copy of it is read, and nothing can be missing."""
+    shards = [{"shard": 0, "readable": [], "replicas": [make_replica("n1", readable=False, lag=None)]}]
+
+    assert list(faults(make_status(shards=shards, primary_key=None))) == []
+    assert len(faults(make_status(shards=shards))) == 2
 
 
 @pytest.mark.parametrize(
