@@ -45,6 +45,6 @@ async def fetch_condemned(reader: LogReader, topology: Topology) -> Condemned:
                 continue
             if letter.incarnation in present:
                 found[TopicPartition(letter.topic, letter.partition)].add(letter.offset)
-    for error in unread.values():
-        raise error
+    for fault in unread.values():
+        raise fault
     return found

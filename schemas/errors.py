@@ -149,6 +149,14 @@ class MissedRecordsError(LogError):
         self.end = end
 
 
+class AnotherLogError(LogError):
+    """A topic that was deleted and made anew: its positions mean other records now."""
+
+    def __init__(self, topic: str, *, expected: str, found: str) -> None:
+        super().__init__(f"topic {topic}: was deleted and made anew, its id is {found}, {expected} was expected")
+        self.topic = topic
+
+
 class FencedError(LogError):
     """Another controller took over: this one must stop writing at once."""
 

@@ -19,7 +19,7 @@ from agents.worker.metrics import WorkerMetrics
 from agents.worker.worker_ports import WorkerPorts
 from schemas.config import Settings
 from schemas.dead_letters import parse_dead_letter
-from schemas.errors import LogError, LogUnavailableError
+from schemas.errors import AnotherLogError, LogError, LogUnavailableError
 from schemas.ids import Partition, Position
 from streams.log import LogAdmin, LogBatch, TopicPartition
 from streams.process.skipped import tell_skipped
@@ -120,6 +120,9 @@ class Worker:
         """A live stream cannot go on."""
         _log.error("live stream stopped", extra={"topic": partition.topic, "reason": str(error)})
         await self.applier.stopped(partition, error)
+        if isinstance(error, AnotherLogError):
+            with contextlib.suppress(LogError):
+                await self._check_logs()
 
     def _start_controller(self) -> None:
         assert self._group is not None, "the controller lives in the worker's task group"

@@ -1,12 +1,13 @@
 """The thread that holds the Kafka client inside a Faust worker: it fetches record batches, and alone knows positions.
 
 What always holds: only records of committed transactions; no reset policy and no committed offset ever moves a
-position; of two seeks of a partition the one with the larger number counts, whichever ends first. Who calls it:
+position; of two seeks of a partition the one with the larger number counts, whichever ends first; records of a topic
+that has another id than at the seek are not handed over, where the broker tells ids. Who calls it:
 ``batch_consumer``, which stands before it on the program's own event loop. It must not know: agents, and what records
 mean.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,10 +17,11 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from schemas.errors import LogError, MissedRecordsError
+from schemas.errors import AnotherLogError, LogError, MissedRecordsError
 from schemas.ids import Position
 from streams.kafka.bounds import fetch_bounds
 from streams.kafka.connection import client_arguments, stop_consumer, to_log_error
+from streams.kafka.metadata import fetch_metadata
 from streams.log import Bounds, LogBatch, LogRecord, TopicPartition
 
 FETCH_BYTES_MAX = 8 * 1024 * 1024
@@ -59,6 +61,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # the l
         self._assignment: Any = None
         self._positions: dict[TopicPartition, Position] = {}
         self._seeks: dict[TopicPartition, int] = {}
+        self._topic_ids: dict[str, str] = {}
         self.subscribed: frozenset[str] = frozenset()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 - the overridden signature
@@ -128,6 +131,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # the l
 
     async def _seek_all(self, positions: Mapping[TopicPartition, Position], seek: int) -> list[Problem]:
         consumer = self._ensure_consumer()
+        topics = {partition.topic for partition in positions}
+        ids = await _fetch_ids(consumer, topics)
+        self._topic_ids |= {topic: ids.get(topic, "") for topic in topics}
         problems = await _find_outside(consumer, positions)
         outside = {problem.partition for problem in problems}
         subscription = consumer._subscription.subscription  # noqa: SLF001 - no public name
@@ -164,7 +170,25 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # the l
         except NoOffsetForPartitionError:
             # Assigned anew, and nobody has decided yet where to start.
             return {}
-        return self._moved(consumer, fetched)
+        moved = self._moved(consumer, fetched)
+        return await self._of_the_same_topics(consumer, moved) if fetched else moved
+
+    async def _of_the_same_topics(
+        self, consumer: AIOKafkaConsumer, moved: dict[TP, list[Fetched | Problem]]
+    ) -> dict[TP, list[Fetched | Problem]]:
+        """Return what was fetched, with a problem in the place of what may be of a topic made anew since the seek.
+
+        Its positions may lie within the new one, and mean other records there. So the topic's id is asked for after the
+        records have come: one more question a fetch that has brought some, a millisecond.
+        """
+        ids = await _fetch_ids(consumer, {partition.topic for partition in moved})
+        for partition in moved:
+            known, now = self._topic_ids.get(partition.topic, ""), ids.get(partition.topic, "")
+            if known and now and known != now:
+                ours = TopicPartition(partition.topic, partition.partition)
+                self._positions.pop(ours, None)
+                moved[partition] = [Problem(ours, AnotherLogError(ours.topic, expected=known, found=now))]
+        return moved
 
     def _moved(self, consumer: AIOKafkaConsumer, fetched: Mapping[Any, Any]) -> dict[TP, list[Fetched | Problem]]:
         subscription = consumer._subscription.subscription  # noqa: SLF001 - no public name
@@ -210,6 +234,15 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # the l
     def _wake(fetcher: Any) -> None:
         for waiter in list(fetcher._fetch_waiters):  # noqa: SLF001 - no public name
             fetcher._notify(waiter)  # noqa: SLF001
+
+
+async def _fetch_ids(consumer: AIOKafkaConsumer, topics: Collection[str]) -> Mapping[str, str]:
+    """Return the ids of these topics as far as a broker tells them now."""
+    try:
+        metadata = await fetch_metadata(consumer._client, sorted(topics))  # noqa: SLF001 - asked beside the fetches
+    except (KafkaError, OSError, TimeoutError):
+        return {}
+    return {name: topic.id for name, topic in metadata.topics.items() if topic.id}
 
 
 async def _find_outside(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, Position]) -> list[Problem]:

@@ -56,6 +56,7 @@ ROWS: Mapping[type[errors.MiroirError], Row] = {
     errors.NotFoundError: Row(404, "not_found"),
     errors.NoTopicError: Row(503, "miroir_log_unavailable"),
     errors.LogUnavailableError: Row(503, "miroir_log_unavailable"),
+    errors.AnotherLogError: Row(500, "internal"),
     errors.MissedRecordsError: Row(500, "internal"),
     errors.FencedError: Row(500, "internal"),
     errors.RecordTooLargeError: Row(413, "payload_too_large"),
