@@ -33,7 +33,7 @@ class Standing(NamedTuple):
 def alone_on(status: Status, node: str) -> Sequence[Alone]:
     """Return what searches miss while the node is away: shards of which nobody else has a copy that can be read."""
     found = []
-    for index in status["indexes"]:
+    for index in _applied(status):
         shards = [each["shard"] for each in index["shards"] if _is_on(each, node) and set(each["readable"]) <= {node}]
         if shards:
             found.append(Alone(index["uid"], shards))
@@ -42,7 +42,7 @@ def alone_on(status: Status, node: str) -> Sequence[Alone]:
 
 def standing_of(status: Status, node: str) -> Standing:
     """Return how far the node's copies are."""
-    copies = [copy for index in status["indexes"] for shard in index["shards"] for copy in _copies(shard, node)]
+    copies = [copy for index in _applied(status) for shard in index["shards"] for copy in _copies(shard, node)]
     return Standing(len(copies), sum(copy["readable"] for copy in copies))
 
 
@@ -60,6 +60,11 @@ def steps_after_on(node: str) -> Sequence[str]:
 def steps_after_off() -> Sequence[str]:
     """Return what to do once a node is whole again, a sentence each."""
     return ("the next node: `miroir node maintenance NODE on`, if there is one",)
+
+
+def _applied(status: Status) -> Iterator[Mapping[str, Any]]:
+    """Yield the indexes whose primary key is known: of the others no copy holds anything, or is read."""
+    return (index for index in status["indexes"] if index["primary_key"] is not None)
 
 
 def _copies(shard: Mapping[str, Any], node: str) -> Iterator[Mapping[str, Any]]:

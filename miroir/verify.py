@@ -157,7 +157,9 @@ class Verifier:
         topology = self._view.topology
         if node is not None:
             topology.node(node)
-        indexes = [topology.index(index)] if index is not None else list(topology.indexes.values())
+        named = [topology.index(index)] if index is not None else topology.indexes.values()
+        # Nothing is applied before the primary key is known: nodes need not even have the index.
+        indexes = [each for each in named if each.primary_key is not None]
         todo = {
             (each.uid, shard): wanted
             for each in indexes

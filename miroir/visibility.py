@@ -50,10 +50,13 @@ def index_standing(
 def node_standing(topology: Topology, progress: ProgressView, node: NodeId) -> Standing:
     """Return how far the node's replicas are towards the ends of their logs, as progress last told them.
 
-    The end of a replica that was not seen yet is taken from the other copies of its shard.
+    The end of a replica that was not seen yet is taken from the other copies of its shard. Nothing is applied to an
+    index before its primary key is known, and none of its replicas is waited for.
     """
     reached = wanted = unseen = 0
     for replica in topology.replicas_on(node):
+        if topology.index(replica.uid).primary_key is None:
+            continue
         seen = progress.of(replica)
         others = [progress.of(each) for each in topology.replicas_of(replica.uid, replica.shard)]
         end = max((other.end for other in others if other is not None), default=Position(0))

@@ -14,6 +14,7 @@
     │  ├─ LogUnavailableError ↻      no broker answers
     │  │  └─ NoTopicError ↻          brokers answer, and know no such topic or partition (yet, or any more)
     │  ├─ MissedRecordsError         a position the log no longer, or not yet, holds: a loud stop, never a skip
+    │  ├─ AnotherLogError            a topic that was deleted and made anew: its positions mean other records now
     │  ├─ FencedError                another writer of the cluster topic took over
     │  └─ RecordTooLargeError        the broker does not take it
     ├─ NodeError (node, action)

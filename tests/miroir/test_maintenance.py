@@ -13,8 +13,18 @@ def shard(number: int, readable: list[str], copies: list[str]) -> dict[str, Any]
 
 STATUS = {
     "indexes": [
-        {"uid": "books", "shards": [shard(0, ["a", "b"], ["a", "b"]), shard(1, ["a"], ["a", "b"])]},
-        {"uid": "films", "shards": [shard(0, ["b"], ["a", "b"]), shard(1, ["b"], ["b"]), shard(2, [], ["a"])]},
+        {
+            "uid": "books",
+            "primary_key": "id",
+            "shards": [shard(0, ["a", "b"], ["a", "b"]), shard(1, ["a"], ["a", "b"])],
+        },
+        {
+            "uid": "films",
+            "primary_key": "id",
+            "shards": [shard(0, ["b"], ["a", "b"]), shard(1, ["b"], ["b"]), shard(2, [], ["a"])],
+        },
+        # Of no account: nothing is applied to it yet, so none of its copies is read.
+        {"uid": "unkeyed", "primary_key": None, "shards": [shard(0, [], ["a", "c"])]},
     ]
 }
 

@@ -1,5 +1,7 @@
 """How far replicas are."""
 
+from dataclasses import replace
+
 from miroir.visibility import Standing, index_standing, node_standing
 from schemas.events import ClusterValue, IndexRecord, ReplicaRecord, build_key
 from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Partition, Position, SettingsVersion, ShardId
@@ -8,7 +10,7 @@ from streams.readable import ProgressView
 from streams.topology import Topology, build_topology
 
 UID = IndexUid("films")
-INDEX = IndexRecord(UID, Incarnation(3), "miroir.docs.films", 2, 2, SettingsVersion(3), 0, 0)
+INDEX = IndexRecord(UID, Incarnation(3), "miroir.docs.films", 2, 2, SettingsVersion(3), 0, 0, primary_key="id")
 
 
 def make_replica(shard: int, node: str, attempt: int = 1) -> ReplicaRecord:
@@ -18,7 +20,10 @@ def make_replica(shard: int, node: str, attempt: int = 1) -> ReplicaRecord:
 
 def make_topology(*replicas: ReplicaRecord) -> Topology:
     """Return a topology of one index with these placements."""
-    values: list[ClusterValue] = [INDEX, *replicas]
+    return _build(INDEX, *replicas)
+
+
+def _build(*values: ClusterValue) -> Topology:
     return build_topology({build_key(value): value for value in values})
 
 
@@ -57,6 +62,14 @@ def test_node_standing_earlier_attempt_counts_for_nothing() -> None:
 
     assert node_standing(make_topology(old, other), progress, NodeId("a")) == Standing(9, 9, 0)
     assert node_standing(make_topology(new, other), progress, NodeId("a")) == Standing(0, 9, 1)
+
+
+def test_node_standing_waits_for_no_index_without_primary_key() -> None:
+    """Nothing is applied to it, so nothing of it will ever be seen."""
+    unkeyed = replace(INDEX, primary_key=None)
+
+    assert node_standing(_build(unkeyed, make_replica(0, "a")), make_progress(), NodeId("a")).complete
+    assert not node_standing(make_topology(make_replica(0, "a")), make_progress(), NodeId("a")).complete
 
 
 def test_node_standing_node_without_copies_is_complete() -> None:

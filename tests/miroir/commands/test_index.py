@@ -39,6 +39,10 @@ def test_index_says_which_topic_is_its_log(local_stack: LocalStack) -> None:
     taken = local_stack.run("index", "create", "taken", "--shards", "1")
 
     assert plain["topic"] == "miroir.docs.plain"
+    # Neither is read before its primary key is known, and nobody waits for that.
+    assert local_stack.run("verify", "--index", "plain", "--json").json["verified"] is True
+    assert local_stack.run("status", "--json").json["faults"] == []
+    assert local_stack.run("node", "rebuild", "node-2", "--json").json["whole"] is True
     assert "topic miroir.gen." in taken.err
     assert "miroir.docs.taken was there already" in taken.err
 
