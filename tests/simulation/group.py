@@ -28,7 +28,8 @@ class Group:
     """The group's coordinator.
 
     Attributes:
-        unsettled_s: when partitions last changed hands, or somebody woke who will get some.
+        unsettled_s: when partitions last changed hands, somebody woke who will get some, or an owner was killed, whom
+            nobody misses yet.
     """
 
     def __init__(self, log: FakeLog, rng: random.Random) -> None:
@@ -118,6 +119,7 @@ class GroupMember:
     def vanish(self) -> None:
         """Be gone: the group notices after the session."""
         self._is_gone = True
+        self._group.unsettled_s = asyncio.get_running_loop().time()
         self.stop_reading()
         self.kill()
         asyncio.get_running_loop().call_later(SESSION_S, self._group.leave, self)
