@@ -77,7 +77,6 @@ class Worker:
         self._dead_read = asyncio.Event()
         self._progress_read = asyncio.Event()
         self._agents: set[str] = set()
-        self._has_joined = False
         self._controller: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
 
@@ -101,7 +100,6 @@ class Worker:
         else:
             self._stop_controller()
         _log.info("partitions assigned", extra={"partitions": len(partitions), "controller": requests in bounds})
-        self._has_joined = True
         return starts
 
     async def _check_logs(self) -> None:
@@ -201,7 +199,7 @@ class Worker:
     def health(self) -> Mapping[str, object]:
         """Return what it is doing, for people and probes; ``status`` is "starting" before its group has let it in."""
         return {
-            "status": "available" if self._has_joined else "starting",
+            "status": "available" if self._stream.has_joined else "starting",
             "worker": self.id,
             "epoch": self._topology.epoch,
             "partitions": len(self.applier.partitions()),

@@ -68,6 +68,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # the library ships
         self._expected: dict[TopicPartition, tuple[int, Position]] = {}
         self._seek_count = 0
         self._assigned = False
+        self.has_joined = False
+        """Whether the group has ever given it its share, which may be nothing."""
         self._resumed = asyncio.Event()
         self._messages = count(1)
         super().__init__(*args, **kwargs)
@@ -135,7 +137,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # the library ships
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Allow seeks again."""
-        self._assigned = True
+        self._assigned = self.has_joined = True
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def deliver(self, fetched: Fetched | Problem, handler: BatchHandler) -> None:

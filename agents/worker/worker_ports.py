@@ -38,6 +38,10 @@ class GroupStream(LiveStream, Protocol):
     def started(self) -> bool:
         """Whether ``start`` has returned."""
 
+    @property
+    def has_joined(self) -> bool:
+        """Whether the group has ever let it in and given it its share, which may be nothing."""
+
     async def start(self) -> None:
         """Join."""
 
@@ -104,6 +108,11 @@ class FaustStream:
     def started(self) -> bool:
         """Whether it has been started."""
         return bool(self._app.started)
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether the group has ever let it in; see ``GroupStream``."""
+        return self.started and self._app.consumer.has_joined is True
 
     async def start(self) -> None:
         """Start the app."""

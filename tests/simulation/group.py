@@ -86,7 +86,7 @@ class GroupMember:
     def __init__(self, name: str, group: Group, owner: PartitionOwner) -> None:
         self.name = name
         self.topics: dict[str, BatchHandler] = {}
-        self.started = False
+        self.started = self.has_joined = False
         self.is_asleep = False
         self._is_gone = False
         self._group = group
@@ -188,6 +188,7 @@ class GroupMember:
         if self._is_gone:
             return
         self._assigned = partitions
+        self.has_joined = True
         self._paused.clear()
         self._assigning = asyncio.get_running_loop().create_task(self._begin(partitions))
 
