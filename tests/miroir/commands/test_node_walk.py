@@ -38,6 +38,8 @@ def test_node_walk_moves_what_the_plan_said_and_keeps_every_document(local_stack
     with running_node(local_stack, tmp_path / "new") as new, running_node(local_stack, tmp_path / "newer") as newer:
         planned = local_stack.run("plan", "add", "new", "--json").json
         local_stack.run("node", "add", "new", new, "--wait")
+        # Once, on a busy machine, all seemed settled before the last of them was placed.
+        until_placed(local_stack, "new", places(planned["begin"]))
         until_settled(local_stack)
         joined = placed_on(local_stack, "new")
         handed = local_stack.run("plan", "replace", "new", "newer", "--json").json
@@ -65,6 +67,14 @@ def placed_on(local_stack: LocalStack, node: str) -> set[Place]:
     """Return what stands on a node of the index."""
     rows = local_stack.run("shards", "--index", INDEX, "--json").json
     return {(row["index"], row["shard"]) for row in rows for copy in row["copies"] if copy["node"] == node}
+
+
+def until_placed(local_stack: LocalStack, node: str, wanted: set[Place]) -> None:
+    """Return when so much of the index stands on a node."""
+    deadline_s = time.monotonic() + WAIT_S
+    while not wanted <= placed_on(local_stack, node):
+        assert time.monotonic() < deadline_s, f"{wanted} is not placed on {node}"
+        time.sleep(LOOK_S)
 
 
 def until_settled(local_stack: LocalStack) -> None:
