@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import xxhash
 
-from schemas.events import IndexRecord
+from schemas.events import IndexRecord, NodeRecord
 from schemas.ids import NodeId, ShardId
 from schemas.progress import Progress
 from streams.readable import ProgressView, readable_replicas
@@ -128,7 +128,9 @@ def usable_replicas(
             seen = {r.node: p for r in topology.replicas_of(index.uid, shard) if (p := progress.of(r)) is not None}
             readable = tuple(node for node in readable if _satisfies(seen[node], shard, wanted))
             best = max(seen[node].cursor for node in readable) if readable else 0
-            present = tuple(node for node in readable if _is_present(seen[node], away.get(node), best))
+            present = tuple(
+                node for node in readable if _is_present(seen[node], away.get(node), best, topology.nodes.get(node))
+            )
             readable = present or readable
         shards.append(readable)
     return tuple(shards)
@@ -214,15 +216,18 @@ def _satisfies(progress: Progress, shard: ShardId, wanted: Wanted) -> bool:
     return progress.lag_ms + max(0, wanted.now_ms - progress.seen_ms) <= wanted.lag_ms_max
 
 
-def _is_present(progress: Progress, away: Away | None, best: int) -> bool:
+def _is_present(progress: Progress, away: Away | None, best: int, node: NodeRecord | None) -> bool:
     """Return whether the copy's node may be asked.
 
     One that failed and answers again may have stood still while others went on: its copy is used once its owner has
-    reached it, or where it has missed nothing.
+    reached it, or where it has missed nothing. One that refused its search key was there all the time, and may be asked
+    with the next.
     """
     if away is None:
         return True
-    if away.refused_key is not None or not away.answered:
+    if away.refused_key is not None:
+        return node is not None and node.search_key != away.refused_key
+    if not away.answered:
         return False
     return progress.seen_ms > away.seen_ms or progress.cursor >= best
 

@@ -19,7 +19,7 @@ from query.routing import (
     plan_route,
     usable_replicas,
 )
-from schemas.events import ClusterValue, IndexRecord, ReplicaRecord, build_key
+from schemas.events import ClusterValue, IndexRecord, NodeRecord, ReplicaRecord, build_key
 from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Position, SettingsVersion, ShardId
 from schemas.progress import Progress
 from streams.readable import ProgressView
@@ -89,7 +89,8 @@ INDEX = IndexRecord(IndexUid("i"), Incarnation(1), "t", 1, 2, SettingsVersion(1)
 def _cluster(cursors: Mapping[str, int], *, seen_ms: int = 100) -> tuple[Topology, ProgressView]:
     """A shard with copies on these nodes, standing at these cursors of 1,000."""
     replicas = [ReplicaRecord(INDEX.uid, INDEX.incarnation, ShardId(0), NodeId(n), Attempt(0)) for n in cursors]
-    values: list[ClusterValue] = [INDEX, *replicas]
+    nodes = [NodeRecord(NodeId(n), f"http://{n}", search_key=f"key of {n}") for n in cursors]
+    values: list[ClusterValue] = [INDEX, *nodes, *replicas]
     topology = build_topology({build_key(value): value for value in values})
     seen = {
         f"i/1/0/{node}": Progress(
@@ -141,8 +142,10 @@ def test_usable_returned_node_that_missed_nothing_is_asked() -> None:
 
 
 def test_usable_node_that_refused_its_key_waits_for_another() -> None:
-    """A node that refused a key is away however new its progress is."""
-    assert _usable({"a": 900, "b": 900}, {"a": Away(50, refused_key="k")}) == {"b"}
+    """A node that refused a key is away however new its progress is, and there again once it has another."""
+    assert _usable({"a": 900, "b": 900}, {"a": Away(50, refused_key="key of a")}) == {"b"}
+    assert _usable({"a": 900, "b": 900}, {"a": Away(50, refused_key="an earlier one")}) == {"a", "b"}
+    assert _usable({"a": 100, "b": 900}, {"a": Away(50)}) == {"b"}
 
 
 def test_usable_wanted_cursor_leaves_only_copies_that_reached_it() -> None:
