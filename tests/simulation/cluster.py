@@ -85,6 +85,8 @@ class SimulatedCluster:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.absent_ms = 0
+        self.log_away_s = 0.0
+        """When no broker answered last."""
         self._unmanned_s = 0.0
         self.log = TimedLog(self.now_ms)
         self.nodes: dict[NodeId, SimulatedNode] = {}
@@ -184,8 +186,11 @@ class SimulatedCluster:
 
     def look_for_workers(self) -> None:
         """Take in whether anybody can notice and publish what becomes of the nodes."""
+        now_s = asyncio.get_running_loop().time()
+        if self.log.away:
+            self.log_away_s = now_s
         if self.log.away or not self.workers:
-            self._unmanned_s = asyncio.get_running_loop().time()
+            self._unmanned_s = now_s
 
     # --- the log ---
 

@@ -71,6 +71,7 @@ class Searcher:
         self._judge = judge
         self._rng = rng
         self._view = LogView(cluster.log)
+        self._asked = self._view.topology
         self._copies = Copies(cluster)
         self._health = NodeHealth(self._seen_ms, now_s=lambda: asyncio.get_running_loop().time())
         self._asker = _Asker(self)
@@ -125,6 +126,7 @@ class Searcher:
     async def _gather(self, index: IndexRecord, choice: int, timeout_s: float) -> Collection[ShardId]:
         """Ask for every shard; return those that nobody answered for."""
         search = _Search(index, self._view.topology, self._view.progress)
+        self._asked = search.topology
         away = self._health.away
         readable = self._usable(search, away)
         route = plan_route(readable, choice)
@@ -173,9 +175,16 @@ class Searcher:
         """Raise where a shard that nobody answered for was whole on a node that was well, all the time and before."""
         for replica, since_s in self._copies.whole_since_s.items():
             is_asked = replica.incarnation == index.incarnation and replica.shard in missing
-            if is_asked and since_s < asyncio.get_running_loop().time() - EXCUSE_S:
+            is_found = since_s < asyncio.get_running_loop().time() - EXCUSE_S and not self._has_old_key(replica.node)
+            if is_asked and is_found:
                 away = self._health.away.get(replica.node)
                 raise BrokenInvariantError("complete", f"nobody answered for {replica}, a whole copy; away: {away}")
+
+    def _has_old_key(self, name: NodeId) -> bool:
+        """Return whether the last try asked with a key that was replaced, and the log was away when it was to know."""
+        known, present = (topology.nodes.get(name) for topology in (self._asked, self._cluster.view().topology))
+        is_old = known is not None and present is not None and known.search_key != present.search_key
+        return is_old and asyncio.get_running_loop().time() - self._cluster.log_away_s < SEARCH_S + 2 * VIEW_S
 
     async def travel(self) -> None:
         """Take the time that a question is under way."""
