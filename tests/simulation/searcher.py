@@ -16,7 +16,7 @@ from query.nodes.health import HEALTH, PROBE_INTERVAL_S, PROBE_TIMEOUT_S, NodeHe
 from query.ports import NodeQuestion
 from query.routing import Away, Part, Readable, plan_route, usable_replicas
 from schemas.errors import NodeRejectedError, NodeTimeoutError
-from schemas.events import IndexRecord, NodeRecord
+from schemas.events import IndexRecord, NodeRecord, ReplicaRecord
 from schemas.ids import IndexUid, NodeId, ShardId, node_index_uid
 from schemas.keys import derive_key
 from streams.readable import LAG_RECORDS_MAX, ProgressView
@@ -71,7 +71,7 @@ class Searcher:
         self._judge = judge
         self._rng = rng
         self._view = LogView(cluster.log)
-        self._asked = self._view.topology
+        self._asked: _Search
         self._copies = Copies(cluster)
         self._health = NodeHealth(self._seen_ms, now_s=lambda: asyncio.get_running_loop().time())
         self._asker = _Asker(self)
@@ -126,7 +126,7 @@ class Searcher:
     async def _gather(self, index: IndexRecord, choice: int, timeout_s: float) -> Collection[ShardId]:
         """Ask for every shard; return those that nobody answered for."""
         search = _Search(index, self._view.topology, self._view.progress)
-        self._asked = search.topology
+        self._asked = search
         away = self._health.away
         readable = self._usable(search, away)
         route = plan_route(readable, choice)
@@ -175,15 +175,17 @@ class Searcher:
         """Raise where a shard that nobody answered for was whole on a node that was well, all the time and before."""
         for replica, since_s in self._copies.whole_since_s.items():
             is_asked = replica.incarnation == index.incarnation and replica.shard in missing
-            is_found = since_s < asyncio.get_running_loop().time() - EXCUSE_S and not self._has_old_key(replica.node)
+            is_found = since_s < asyncio.get_running_loop().time() - EXCUSE_S and not self._has_old_view(replica)
             if is_asked and is_found:
                 away = self._health.away.get(replica.node)
                 raise BrokenInvariantError("complete", f"nobody answered for {replica}, a whole copy; away: {away}")
 
-    def _has_old_key(self, name: NodeId) -> bool:
-        """Return whether the last try asked with a key that was replaced, and the log was away when it was to know."""
-        known, present = (topology.nodes.get(name) for topology in (self._asked, self._cluster.view().topology))
-        is_old = known is not None and present is not None and known.search_key != present.search_key
+    def _has_old_view(self, replica: ReplicaRecord) -> bool:
+        """Return whether the last try did not know the node's key, or the copy's progress, as the log had been away."""
+        asked, present = self._asked, self._cluster.view()
+        known, now = (topology.nodes.get(replica.node) for topology in (asked.topology, present.topology))
+        is_old_key = known is not None and now is not None and known.search_key != now.search_key
+        is_old = is_old_key or asked.progress.of(replica) != present.progress.of(replica)
         return is_old and asyncio.get_running_loop().time() - self._cluster.log_away_s < SEARCH_S + 2 * VIEW_S
 
     async def travel(self) -> None:
