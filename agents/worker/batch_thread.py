@@ -179,9 +179,11 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # the l
         """Return what was fetched, with a problem in the place of what may be of a topic made anew since the seek.
 
         Its positions may lie within the new one, and mean other records there. So the topic's id is asked for after the
-        records have come: one more question a fetch that has brought some, a millisecond.
+        records have come: one more question a fetch that has brought some, a millisecond. None where no broker told the
+        id at the seek, for there is nothing to compare.
         """
-        ids = await _fetch_ids(consumer, {partition.topic for partition in moved})
+        asked = {partition.topic for partition in moved if self._topic_ids.get(partition.topic)}
+        ids = await _fetch_ids(consumer, asked) if asked else {}
         for partition in moved:
             known, now = self._topic_ids.get(partition.topic, ""), ids.get(partition.topic, "")
             if known and now and known != now:
