@@ -49,12 +49,11 @@ class Cleared:
 
     documents: int | None = 0
     ranges: dict[Partition, tuple[Position, Position]] = field(default_factory=dict)
-    last: dict[Partition, Offset] = field(default_factory=dict)
 
     @property
     def produced(self) -> Produced:
         """Where the deletions stand."""
-        return Produced(self.ranges, self.last)
+        return Produced(self.ranges)
 
 
 async def clear_index(reader: LogReader, writes: Writes, index: IndexRecord, is_dead: IsDead) -> Cleared:
@@ -199,4 +198,3 @@ def _note(cleared: Cleared, produced: Produced) -> None:
     for partition, (start, end) in produced.ranges.items():
         first, _ = cleared.ranges.get(partition, (start, end))
         cleared.ranges[partition] = (first, end)
-    cleared.last.update(produced.last)

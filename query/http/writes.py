@@ -29,15 +29,18 @@ class Produced:
 
     Attributes:
         ranges: half-open positions of each partition, from the first of them to the last.
-        last: the last one's offset in each partition.
         pieces: of partitions where records of others lie between them: the half-open positions that are their own.
         offsets: of each, in the order given.
     """
 
     ranges: dict[Partition, tuple[Position, Position]]
-    last: dict[Partition, Offset]
     pieces: dict[Partition, tuple[tuple[Position, Position], ...]] = field(default_factory=dict)
     offsets: Sequence[Offset] = ()
+
+    @property
+    def last(self) -> dict[Partition, Offset]:
+        """The last one's offset in each partition."""
+        return {partition: Offset(end - 1) for partition, (_, end) in self.ranges.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,6 @@ def produced_at(places: Sequence[tuple[Partition, Offset]]) -> Produced:
         pieces.append((start, Position(offset + 1)))
     return Produced(
         {partition: (pieces[0][0], pieces[-1][1]) for partition, pieces in found.items()},
-        {partition: Offset(pieces[-1][1] - 1) for partition, pieces in found.items()},
         {partition: tuple(pieces) for partition, pieces in found.items() if len(pieces) > 1},
         [offset for _, offset in places],
     )

@@ -127,7 +127,7 @@ async def test_empty_index_gets_no_record() -> None:
     """Deleting nothing writes nothing."""
     cleared = await clear(make_log([]))
 
-    assert (cleared.documents, cleared.ranges, cleared.last) == (0, {}, {})
+    assert (cleared.documents, cleared.ranges, cleared.produced.last) == (0, {}, {})
 
 
 async def test_document_written_while_the_log_is_read_stays_and_gets_no_deletion() -> None:
