@@ -117,7 +117,7 @@ class Service:
 
     def unread(self, index: IndexRecord) -> Sequence[Mapping[NodeId, str]]:
         """Return of each shard the copies that may not be read now, with the reason."""
-        lag_records_max = 0 if self.is_former(index) else self.settings.lag_records_max
+        lag_records_max = self._lag_records_max(index)
         return [
             unread_copies(self.views.searched, self.views.progress, index, shard, lag_records_max=lag_records_max)
             for shard in map(ShardId, range(index.shards))
@@ -134,11 +134,14 @@ class Service:
         )
 
     def _usable(self, index: IndexRecord, away: Mapping[NodeId, Away], wanted: Wanted) -> Readable:
-        # A former copy that lags will never catch up: only those that have come furthest will do.
-        views, lag_records_max = self.views, 0 if self.is_former(index) else self.settings.lag_records_max
+        views, lag_records_max = self.views, self._lag_records_max(index)
         return usable_replicas(
             views.searched, views.progress, index, away=away, lag_records_max=lag_records_max, wanted=wanted
         )
+
+    def _lag_records_max(self, index: IndexRecord) -> int:
+        # A former copy that lags will never catch up: only those that have come furthest will do.
+        return 0 if self.is_former(index) else self.settings.lag_records_max
 
     def route(self, index: IndexRecord, readable: Readable, choice: int) -> Route:
         """Return whom to ask first: a cover of copies that rank alike, where there is one."""
