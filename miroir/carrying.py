@@ -7,7 +7,7 @@ reseed``. It must not know: documents, or what the topics are for.
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from hashlib import blake2b
 
 from schemas.events import IndexRecord
@@ -175,25 +175,28 @@ class Carrier:
         self, ends: Mapping[ShardId, Position]
     ) -> Mapping[tuple[Partition, bytes | None], deque[tuple[Offset, bytes]]]:
         """Return of each key what the new topic got since the switch, in order: the offsets, and digests of values."""
-        partitions = {TopicPartition(self._to, Partition(shard)): end for shard, end in ends.items()}
         written: dict[tuple[Partition, bytes | None], deque[tuple[Offset, bytes]]] = {}
-        for partition, held in (await self._reader.bounds(list(partitions))).items():
-            async for batch in read_range(self._reader, partition, partitions[partition], held.end):
-                for record in batch.records:
-                    of_key = written.setdefault((partition.partition, record.key), deque())
-                    of_key.append((record.offset, _digest(record.value)))
+        async for batch in self._since(ends):
+            for record in batch.records:
+                of_key = written.setdefault((batch.partition, record.key), deque())
+                of_key.append((record.offset, _digest(record.value)))
         return written
 
     async def _newer(self, ends: Mapping[ShardId, Position]) -> Newer:
         """Return the keys that others have written to the new topic since the switch."""
-        partitions = {TopicPartition(self._to, Partition(shard)): end for shard, end in ends.items()}
         newer: dict[ShardId, set[bytes]] = {}
-        for partition, held in (await self._reader.bounds(list(partitions))).items():
-            keys = newer.setdefault(ShardId(partition.partition), set())
-            async for batch in read_range(self._reader, partition, partitions[partition], held.end):
-                theirs = (r for r in batch.records if (partition.partition, r.offset) not in self._own)
-                keys.update(record.key for record in theirs if record.key is not None)
+        async for batch in self._since(ends):
+            theirs = (r for r in batch.records if (batch.partition, r.offset) not in self._own)
+            keys = newer.setdefault(ShardId(batch.partition), set())
+            keys.update(record.key for record in theirs if record.key is not None)
         return newer
+
+    async def _since(self, ends: Mapping[ShardId, Position]) -> AsyncIterator[LogBatch]:
+        """Yield what the new topic got since the switch, one partition after the other."""
+        partitions = {TopicPartition(self._to, Partition(shard)): end for shard, end in ends.items()}
+        for partition, held in (await self._reader.bounds(list(partitions))).items():
+            async for batch in read_range(self._reader, partition, partitions[partition], held.end):
+                yield batch
 
     def _partitions(self) -> list[TopicPartition]:
         return [TopicPartition(self._index.topic, Partition(shard)) for shard in sorted(self._positions)]
