@@ -45,6 +45,6 @@ async def fetch_condemned(reader: LogReader, topology: Topology) -> Condemned:
                 continue
             if letter.incarnation in present:
                 found[TopicPartition(letter.topic, letter.partition)].add(letter.offset)
-    for fault in unread.values():
-        raise fault
+    if unread:
+        raise next(iter(unread.values()))
     return found

@@ -2,10 +2,9 @@
 
 One object, changed in place: the topic may hold many entries, and a copy a record would cost their square. What always
 holds: an index made anew over the same topic has nothing to do with what an earlier one refused; the last entry of a
-record wins, a null takes it away; one that is closed is not listed or counted any more, but
-still says what became of the post it came with; entries beyond ``KEPT_MAX`` push out the oldest, and ``dropped`` says
-how many. Who calls it: the views fold it, task status and the operators' routes read it. It must not
-know: tasks or HTTP.
+record wins, a null takes it away; one that is closed is not listed or counted any more, but still says what became of
+the post it came with; entries beyond ``KEPT_MAX`` push out the oldest, and ``dropped`` says how many. Who calls it: the
+views fold it, task status and the operators' routes read it. It must not know: tasks or HTTP.
 """
 
 from bisect import bisect_left, insort
