@@ -85,12 +85,13 @@ class Operator:
         self._first: frozenset[Offset] = frozenset()
         self._asks = 0
 
-    def join(self, group: int) -> None:
-        """Start a node and let it join."""
+    def join(self, group: int) -> NodeId:
+        """Start a node, let it join, and return its id."""
         name = next(self._names)
         self._cluster.add_node(name)
         node = AddNode(NodeId(name), f"http://{name}:7700", zone=self._rng.choice(("a", "b")), group=group)
         self.ask_for(node, "absent")
+        return node.id
 
     def make_indexes(self) -> None:
         """Ask for every index: for the first one as it is granted, for a run without documents would show nothing.
@@ -142,8 +143,7 @@ class Operator:
             {"zone": self._rng.choice(ZONES)},
             {"group": self._rng.choice(GROUPS[-1])},
         )
-        as_it_is = AddNode(known.id, known.url, known.weight, known.zone, known.group)
-        self.ask_for(replace(as_it_is, **self._rng.choice(share)), _state(known))
+        self.ask_for(replace(_as_it_is(known), **self._rng.choice(share)), _state(known))
 
     def ask_in_rare_states(self) -> None:
         """Ask for something of a node or index in a state that it is seldom in, or name a node that does not answer."""
@@ -157,8 +157,7 @@ class Operator:
         rare = [known for _, known in sorted(topology.nodes.items()) if known.state is not NodeState.ACTIVE]
         is_room = len(self._cluster.nodes) < NODES_MORE_MAX
         if is_room and (not rare or self._rng.random() < UNREACHED):
-            self.join(0)
-            node = self._cluster.nodes[max(self._cluster.nodes, key=lambda name: int(name[1:]))]
+            node = self._cluster.nodes[self.join(0)]
             asyncio.get_running_loop().call_later(self._rng.uniform(*UNREACHED_S), node.go_down)
         elif rare:
             states = sorted({known.state for known in rare})
@@ -198,7 +197,7 @@ class Operator:
         """Return something to ask of a node: also its addition once more, and often its replacement."""
         draw = self._rng.random()
         if draw < 0.15:
-            return AddNode(known.id, known.url, known.weight, known.zone, known.group)
+            return _as_it_is(known)
         if draw < 0.4 and is_room:
             return self._replacement(known.id)
         return self._for_node(known.id, is_room=False)
@@ -238,6 +237,10 @@ class Operator:
 def _outcome(topology: Topology, offset: Offset) -> str:
     answer = topology.answer(offset)
     return "forgotten" if answer is None else "accepted" if answer.accepted else "refused"
+
+
+def _as_it_is(known: NodeRecord) -> AddNode:
+    return AddNode(known.id, known.url, known.weight, known.zone, known.group)
 
 
 def _state(known: object) -> str:
