@@ -39,7 +39,7 @@ from streams.marker import shards_filter, splice_marker
 from streams.partitioning import partition_of
 from tests.background import background
 from tests.fakes.log import FakeLog, FakeLogReader
-from tests.fakes.node import FakeNode, FakeNodeWriter
+from tests.fakes.node import Disk, FakeNode, FakeNodeWriter
 
 TOPIC = "miroir.docs.films"
 PLACE = TopicPartition(TOPIC, Partition(0))
@@ -143,6 +143,22 @@ class Bench:
                 if seen.attempt == self.attempt and seen.cursor >= position:
                     return
                 await self.turn()
+
+    async def until_ids(self, wanted: set[int]) -> None:
+        """Let the node work until it has just these documents."""
+        async with asyncio.timeout(WAIT_S):
+            while self.ids() != wanted:
+                self.node.run()
+                await self.turn()
+
+    async def fill_beyond_a_copied_disk(self) -> Disk:
+        """Produce a hundred documents, and return the node's disk as it was after fifty."""
+        self.produce(0, 50)
+        await self.until_visible(50)
+        disk = self.node.copy_disk()
+        self.produce(50, 100)
+        await self.until_visible(100)
+        return disk
 
     async def turn(self) -> None:
         """Wait until the feeder has done something, a short while at most: then the node is to work again."""
@@ -265,21 +281,14 @@ async def test_shard_that_leaves_under_suspicion_keeps_no_other_waiting() -> Non
 async def test_older_disk_is_caught_up_from_where_it_stood() -> None:
     """Its own task list says where."""
     async with feeding(Bench()) as bench:
-        bench.produce(0, 50)
-        await bench.until_visible(50)
-        disk = bench.node.copy_disk()
-        bench.produce(50, 100)
-        await bench.until_visible(100)
+        disk = await bench.fill_beyond_a_copied_disk()
 
         bench.node.restore_disk(disk)
         assert bench.ids() == set(range(50))
         bench.produce(100, 110)
         await bench.until_visible(110)
 
-        async with asyncio.timeout(WAIT_S):
-            while bench.ids() != set(range(110)):
-                bench.node.run()
-                await bench.turn()
+        await bench.until_ids(set(range(110)))
 
 
 async def test_nothing_is_posted_to_a_node_that_is_back_before_its_list_was_read(
@@ -287,11 +296,7 @@ async def test_nothing_is_posted_to_a_node_that_is_back_before_its_list_was_read
 ) -> None:
     """An older disk would be sent what leaves a gap, again and again: its tasks have the numbers of former ones."""
     async with feeding(Bench()) as bench:
-        bench.produce(0, 50)
-        await bench.until_visible(50)
-        disk = bench.node.copy_disk()
-        bench.produce(50, 100)
-        await bench.until_visible(100)
+        disk = await bench.fill_beyond_a_copied_disk()
         monkeypatch.setattr(tail_module, "BACKOFF_S", (0.3,))
         bench.node.is_down = True
         async with asyncio.timeout(WAIT_S):
@@ -306,10 +311,7 @@ async def test_nothing_is_posted_to_a_node_that_is_back_before_its_list_was_read
 
         posted = [parse_metadata(task.metadata) for task in bench.node.list_tasks(0)[known:]]
         starts = [each.ranges[ShardId(0)].start for each in posted if isinstance(each, Post)]
-        async with asyncio.timeout(WAIT_S):
-            while bench.ids() != set(range(110)):
-                bench.node.run()
-                await bench.turn()
+        await bench.until_ids(set(range(110)))
 
     assert starts[0] == 50
     assert starts == sorted(starts)
