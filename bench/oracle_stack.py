@@ -14,9 +14,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-import httpx
 import orjson
 
 from bench.oracle import (
@@ -33,8 +32,10 @@ from bench.oracle import (
 from bench.oracle_searches import build_facet_searches, build_federated, build_lists, build_searches
 from bench.setting import make_parser, running_stack
 from bench.setting import run as run_measure
+from miroir.client import QueryClient
 from miroir.stack import Stack
 from query.document_order import Criterion, parse_criteria, sort_key
+from query.documents import NDJSON
 from query.rewrite import distinct_attribute
 from query.rules import rules_of
 from query.search import parse_search
@@ -43,7 +44,6 @@ PRIMARY_KEY = "id"
 POST_DOCUMENTS = 10_000
 ANSWER_S = 60.0
 TASK_S = 900.0
-POLL_S = 0.1
 
 METRE = 1.0
 
@@ -53,69 +53,44 @@ KINDS = ("facet_searches", "lists", "federated")
 Json = dict[str, Any]  # as Meilisearch writes it
 
 
-class Side:
+class Side(NamedTuple):
     """An index as a client of Meilisearch sees it, whoever answers.
 
-    Args:
-        url: of a Meilisearch, or of miroir.
-        key: that may do everything; empty where none is needed.
+    Attributes:
+        client: of a Meilisearch, or of miroir, with the key that may do everything.
         uid: of the index.
     """
 
-    def __init__(self, url: str, key: str, uid: str) -> None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._uid = uid
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=ANSWER_S, trust_env=False)
-
-    async def __aenter__(self) -> Self:
-        """Connect when first asked."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Leave."""
-        await self._http.aclose()
+    client: QueryClient
+    uid: str
 
     async def load(self, settings: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> None:
         """Create the index and fill it; return when all is there."""
-        await self._task(await self._http.post("/indexes", json={"uid": self._uid, "primaryKey": PRIMARY_KEY}))
-        await self._task(await self._http.patch(f"/indexes/{self._uid}/settings", json=dict(settings)))
+        await self._do("POST", "/indexes", json={"uid": self.uid, "primaryKey": PRIMARY_KEY})
+        await self._do("PATCH", f"/indexes/{self.uid}/settings", json=settings)
         for start in range(0, len(documents), POST_DOCUMENTS):
             body = b"\n".join(map(orjson.dumps, documents[start : start + POST_DOCUMENTS]))
-            sent = await self._http.post(
-                f"/indexes/{self._uid}/documents", content=body, headers={"Content-Type": "application/x-ndjson"}
-            )
-            await self._task(sent)
+            await self._do("POST", f"/indexes/{self.uid}/documents", content=body, headers={"Content-Type": NDJSON})
 
     async def ask(self, action: str, body: Mapping[str, Any]) -> Json:
         """Return the answer of one of the index's routes."""
-        return await self._ask(f"/indexes/{self._uid}/{action}", body)
+        return await self._ask(f"/indexes/{self.uid}/{action}", body)
 
     async def federate(self, body: Mapping[str, Any]) -> Json:
         """Return the answer to a federated search, whose queries are put to this index."""
         return await self._ask(
-            "/multi-search", {**body, "queries": [{**q, "indexUid": self._uid} for q in body["queries"]]}
+            "/multi-search", {**body, "queries": [{**q, "indexUid": self.uid} for q in body["queries"]]}
         )
 
     async def _ask(self, path: str, body: Mapping[str, Any]) -> Json:
-        answer = await self._http.post(
-            path,
-            content=orjson.dumps(body),
-            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+        return await self.client.call(
+            "POST", path, json=body, headers={"Accept-Encoding": "identity"}, timeout=ANSWER_S
         )
-        assert answer.is_success, f"{path} {body}: {answer.status_code} {answer.text[:300]}"
-        found: Json = orjson.loads(answer.content)
-        return found
 
-    async def _task(self, sent: httpx.Response) -> None:
-        assert sent.is_success, f"{sent.request.url}: {sent.status_code} {sent.text[:300]}"
-        uid = orjson.loads(sent.content)["taskUid"]
-        async with asyncio.timeout(TASK_S):
-            while True:
-                task = orjson.loads((await self._http.get(f"/tasks/{uid}")).content)
-                if task["status"] not in {"enqueued", "processing"}:
-                    assert task["status"] == "succeeded", task
-                    return
-                await asyncio.sleep(POLL_S)
+    async def _do(self, method: str, path: str, **options: Any) -> None:
+        """Ask for a change, and return when it is made."""
+        sent = await self.client.call(method, path, timeout=ANSWER_S, **options)
+        await self.client.task(sent["taskUid"], timeout_s=TASK_S)
 
 
 class Indexes(NamedTuple):
@@ -231,10 +206,8 @@ async def measure(
     async with running_stack(kafka=kafka, node_binary=binary) as stack, AsyncExitStack() as opened:
         for number, name in enumerate(names):
             indexes = Indexes(
-                *[
-                    await opened.enter_async_context(side)
-                    for side in (_through_miroir(stack, name), _alone(stack, name))
-                ]
+                Side(await opened.enter_async_context(stack.client()), name),
+                Side(await opened.enter_async_context(_client_of_a_node(stack)), f"direct_{name}"),
             )
             found = await ask_index(
                 name, indexes, tally, searches=share_of(searches, number, len(names)), step=step, generator=generator
@@ -243,13 +216,9 @@ async def measure(
     return {**tally.to_json(), **others}
 
 
-def _through_miroir(stack: Stack, name: str) -> Side:
-    return Side(stack.url, stack.master_key or "", name)
-
-
-def _alone(stack: Stack, name: str) -> Side:
+def _client_of_a_node(stack: Stack) -> QueryClient:
     url = stack.node_url(stack.plan.node_ids[-1])
-    return Side(url, stack.settings.node_master_key.get_secret_value(), f"direct_{name}")
+    return QueryClient(url, stack.settings.node_master_key.get_secret_value())
 
 
 def main() -> int:
