@@ -16,6 +16,7 @@ from pathlib import Path
 
 from miroir.ports import free_port
 from schemas.kafka import KafkaConfig
+from tests.integration.waiting import freeze
 
 KAFKA_VERSION = "4.1.0"
 LOG4J_VERSION = "2.24.3"
@@ -143,7 +144,7 @@ class RealKafka:
     def freeze(self) -> None:
         """Stop it with SIGSTOP: connections stay open, nothing answers."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process.pid)
 
     def thaw(self) -> None:
         """Let a frozen one go on."""

@@ -20,7 +20,7 @@ from schemas.ids import IndexUid, NodeId, ShardId
 from schemas.requests import AddNode
 from tests.integration.api import Api, running_service
 from tests.integration.cluster import Cluster
-from tests.integration.waiting import until
+from tests.integration.waiting import freeze, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -155,7 +155,7 @@ async def test_kafka_away_refuses_writes_and_searches_go_on(broker: EmbeddedBrok
     """503 with ``Retry-After`` while the broker hangs; when it is back, the same post is taken."""
     assert broker.pid is not None
     post = ("POST", "/indexes/films/documents", [{"id": 2000, "title": "after"}])
-    os.kill(broker.pid, signal.SIGSTOP)
+    freeze(broker.pid)
     try:
         writes = await asyncio.gather(
             api.call(*post),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.waiting import freeze
 from tests.miroir.node.process import MASTER_KEY, NodeProcess
 
 pytestmark = [pytest.mark.slow]
@@ -93,7 +94,7 @@ def test_body_sent_to_a_frozen_node_is_registered_when_it_wakes(node: NodeProces
         f"Content-Type: {NDJSON}\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode()
     with socket.create_connection(("127.0.0.1", node.port)) as client:
-        os.kill(node.pid, signal.SIGSTOP)
+        freeze(node.pid)
         client.sendall(head + body)
     os.kill(node.pid, signal.SIGCONT)
 

@@ -15,7 +15,7 @@ from schemas.ids import Partition
 from streams.kafka.admin import KafkaLogAdmin
 from streams.kafka.writer import KafkaLogWriter
 from streams.log import Append, TopicSpec
-from tests.integration.waiting import DEADLINE_S
+from tests.integration.waiting import DEADLINE_S, freeze
 
 REQUEST_S = 1.5
 BOUND_S = 15.0
@@ -42,7 +42,7 @@ async def test_append_to_a_new_topic_ends_though_another_closes_the_producer(bro
     # Made only now: a producer looks at all the topics that are there when it starts.
     await _create(broker, "new")
     assert broker.pid is not None
-    os.kill(broker.pid, signal.SIGSTOP)
+    freeze(broker.pid)
     try:
         async with asyncio.timeout(BOUND_S), asyncio.TaskGroup() as group:
             first = group.create_task(_error_of(writer, known))
