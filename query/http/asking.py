@@ -7,21 +7,19 @@ asked, or what to make of answers; that is decided by the reading's own plain fu
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import orjson
-
-from query.explanation import RoundTrace, SearchTrace
+from query.explanation import SearchTrace
 from query.http.demands import Demands, fresh_enough
 from query.http.errors import to_fault
-from query.http.service import EMPTY, Build, Service
+from query.http.service import Service
 from query.http.slow_searches import note_slow
-from query.nodes.gather import Gathered
-from query.ports import NodeQuestion
+from query.nodes.gather import EMPTY
+from query.nodes.rounds import Answered, Reading, ask_rounds
 from query.rounds import Ask, Purpose, Round
-from query.routing import Part, Readable
+from query.routing import Readable
 from query.rules import IndexRules
 from query.strip import strip_message
 from schemas.errors import InvalidSearchError, MiroirError, NodeBusyError, NodeRejectedError, NoReplicaError
@@ -31,23 +29,6 @@ from schemas.ids import IndexUid, ShardId, node_index_uid
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
-    """What one index is asked.
-
-    Attributes:
-        path: the nodes' route.
-        choice: the hash by which a cover is chosen.
-        decide: the next question or the outcome, from whom the route names and the rounds so far.
-        body: the JSON body that a part's node is sent.
-    """
-
-    path: str
-    choice: int
-    decide: Callable[[Sequence[Part], Sequence[Round]], Ask | T]
-    body: Callable[[Ask, Part], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +56,12 @@ class _Tried(Generic[T]):
     """What one view of the cluster led to."""
 
     index: IndexRecord
-    outcome: T
-    gathered: Gathered
+    answered: Answered[T]
     trace: SearchTrace
 
     @property
     def forgotten(self) -> bool:
-        return self.gathered.forgotten
+        return self.answered.gathered.forgotten
 
 
 async def read_index(
@@ -119,20 +99,20 @@ async def read_index(
         if index.primary_key is None:
             # Nothing is applied before it is known: no node has to be asked.
             trace = SearchTrace(service.views.topology.epoch, (), {}, (), 0.0, 0.0)
-            return _Tried(index, _empty(reading), EMPTY, trace)
+            return _Tried(index, Answered(_empty(reading), (), EMPTY, ()), trace)
         readable = await fresh_enough(service, index, demands, deadline_s)
         return _Tried(index, *await _ask_rounds(service, index, reading, readable, since_s))
 
     tried = await service.gather_known(ask, deadline_s=deadline_s)
-    missing = tried.gathered.missing
-    if missing:
+    answered = tried.answered
+    if answered.missing:
         try:
-            _judge(service, tried.index, tried.gathered, demands)
+            _judge(service, tried.index, answered, demands)
         except MiroirError as error:
             # No route sees how it was asked then, and there is no search that it matters more of.
             note_slow(service, tried.trace.took_s, [(uid, tried.trace)], search, error=to_fault(error).message)
             raise
-    return Read(tried.outcome, missing, tried.trace)
+    return Read(answered.outcome, answered.missing, tried.trace)
 
 
 def _empty(reading: Reading[T]) -> T:
@@ -143,56 +123,32 @@ def _empty(reading: Reading[T]) -> T:
 
 async def _ask_rounds(
     service: Service, index: IndexRecord, reading: Reading[T], readable: Readable, begun_s: float
-) -> tuple[T, Gathered, SearchTrace]:
-    """Return the outcome, what the last round gathered (what any round misses, the outcome misses), and the trace."""
+) -> tuple[Answered[T], SearchTrace]:
+    """Return what came of the rounds, and how it was asked."""
     loop = asyncio.get_running_loop()
     deadline_s = begun_s + service.settings.search_timeout_s
     routed_s = loop.time()
     route, nodes = service.route(index, readable, reading.choice), service.views.topology.nodes
-    gathered = EMPTY
-    rounds: list[Round] = []
-    traces: list[RoundTrace] = []
-    while isinstance(step := reading.decide(route.parts, rounds), Ask):
-        # Also later rounds may ask who is away, where everybody else has failed.
-        asked = route if step.parts is None else replace(route, parts=step.parts, missing=())
-        asked_s = loop.time()
-        if asked.parts or asked.missing:
-            build = _builder(reading, step)
-            found = await service.gather(asked, readable, build, timeout_s=deadline_s - asked_s, nodes=nodes)
-            gathered = _with_lost(found, gathered)
-        rounds.append(Round(step, gathered.answers))
-        took_s = loop.time() - asked_s
-        traces.append(RoundTrace(step.purpose.value, gathered.questions, gathered.answers, gathered.missing, took_s))
+    answered = await ask_rounds(service.gatherer, reading, route, readable, nodes=nodes, deadline_s=deadline_s)
     ended_s = loop.time()
-    decided_s = ended_s - routed_s - sum([each.took_s for each in traces])
-    epoch = service.views.topology.epoch
-    return step, gathered, SearchTrace(epoch, readable, {}, tuple(traces), decided_s, ended_s - begun_s)
+    decided_s = ended_s - routed_s - sum([each.took_s for each in answered.rounds])
+    trace = SearchTrace(service.views.topology.epoch, readable, {}, answered.rounds, decided_s, ended_s - begun_s)
+    return answered, trace
 
 
-def _with_lost(found: Gathered, before: Gathered) -> Gathered:
-    """Return what was gathered, with what rounds before it have lost: later ones may ask only those that answered."""
-    if not before.missing:
-        return found
-    missing = tuple(sorted({*before.missing, *found.missing}))
-    return replace(found, missing=missing, errors=(*before.errors, *found.errors))
-
-
-def _builder(reading: Reading[Any], ask: Ask) -> Build:
-    return lambda part: NodeQuestion("POST", reading.path, orjson.dumps(reading.body(ask, part)))
-
-
-def _judge(service: Service, index: IndexRecord, gathered: Gathered, demands: Demands) -> None:
+def _judge(service: Service, index: IndexRecord, answered: Answered[Any], demands: Demands) -> None:
     """Raise unless an answer without the missing shards is what was asked for."""
+    gathered, missing = answered.gathered, answered.missing
     if (verdict := gathered.verdict) is not None:
         raise to_search_error(verdict, index)
-    extra = {"index": index.uid, "shards": gathered.missing, "errors": [str(error) for error in gathered.errors[:5]]}
+    extra = {"index": index.uid, "shards": missing, "errors": [str(error) for error in gathered.errors[:5]]}
     _log.warning("shards could not be asked", extra=extra)
     if service.is_partial(index.uid, asked=demands.partial):
         return
     busy = [error for error in gathered.errors if isinstance(error, NodeBusyError)]
     if busy and len(busy) == len(gathered.errors):
         raise busy[0]
-    raise NoReplicaError(index.uid, gathered.missing, epoch=service.views.topology.epoch)
+    raise NoReplicaError(index.uid, missing, epoch=service.views.topology.epoch)
 
 
 def node_path(index: IndexRecord, action: str) -> str:

@@ -22,7 +22,7 @@ from query.federation import (
     further_reach,
     merge_federated,
 )
-from query.http.asking import Read, Reading, read_index
+from query.http.asking import Read, read_index
 from query.http.bodies import json_response, read_json
 from query.http.clock import new_uuid7
 from query.http.demands import Demands, read_demands
@@ -31,6 +31,7 @@ from query.http.searching import SearchAnswer, coverage, run_search
 from query.http.service import Service, checked_uid, service_of
 from query.http.slow_searches import note_slow
 from query.multi_search import Federation, Query, parse_multi_search
+from query.nodes.rounds import Reading
 from query.query_hash import hash_query
 from query.rules import IndexRules
 from query.search import SearchRequest

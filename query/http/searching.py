@@ -22,7 +22,7 @@ from query.facet_search import (
     decide_facet_search,
     facet_search_body,
 )
-from query.http.asking import Read, Reading, node_path, read_index
+from query.http.asking import Read, node_path, read_index
 from query.http.bodies import json_response
 from query.http.clock import new_uuid7
 from query.http.demands import Demands
@@ -32,6 +32,7 @@ from query.http.service import Service
 from query.http.slow_searches import note_slow
 from query.hybrid import decide_hybrid, hybrid_body, hybrid_case
 from query.merge import MergedAnswer
+from query.nodes.rounds import Reading
 from query.query_hash import hash_query
 from query.rounds import SearchCase, decide_round, make_bodies
 from query.rules import IndexRules

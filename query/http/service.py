@@ -14,10 +14,9 @@ from query.http.metrics import Metrics
 from query.http.views import Views
 from query.http.writes import Writes
 from query.nodes.client import NodeClient
-from query.nodes.gather import Gathered, Gatherer
+from query.nodes.gather import Build, Gathered, Gatherer
 from query.nodes.health import NodeHealth
-from query.ports import NodeQuestion
-from query.routing import ANY, Away, Kind, Part, Readable, Route, Wanted, alike_copies, plan_route, usable_replicas
+from query.routing import ANY, Away, Kind, Readable, Route, Wanted, alike_copies, plan_route, usable_replicas
 from schemas.config import Settings
 from schemas.errors import InvalidInputError, InvalidRequestError
 from schemas.events import IndexRecord, NodeRecord
@@ -34,8 +33,6 @@ replaced, so it is on its way."""
 TRIES_MAX = 3
 """A view that is old three times within one deadline is not the reason."""
 
-Build = Callable[[Part], NodeQuestion]
-
 
 class MayForget(Protocol):
     """What was brought by asking nodes."""
@@ -46,9 +43,6 @@ class MayForget(Protocol):
 
 
 T = TypeVar("T", bound=MayForget)
-
-EMPTY = Gathered((), (), ())
-"""What an index without a primary key holds: nothing is applied before it is known, and no node has to be asked."""
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from functools import partial
 
 from aiohttp import web
 
-from query.http.asking import Read, Reading, node_path, read_index
+from query.http.asking import Read, node_path, read_index
 from query.http.bodies import read_json
 from query.http.demands import Demands, read_demands
 from query.http.errors import not_supported
@@ -19,6 +19,7 @@ from query.http.searching import SearchAnswer, answer_response, told
 from query.http.service import Service, service_of, uid_of
 from query.http.slow_searches import note_slow
 from query.merge import MergedAnswer
+from query.nodes.rounds import Reading
 from query.parameters import parse_similar_parameters
 from query.query_hash import hash_query
 from query.rounds import SearchCase, body_of, decide_round

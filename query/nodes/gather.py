@@ -47,6 +47,7 @@ what stands in front of a node, or its keys."""
 _FAULTS = range(500, 600)
 
 Build = Callable[[Part], NodeQuestion]
+"""Makes the question that a part's node is asked."""
 
 
 class PartAnswer(NamedTuple):
@@ -82,6 +83,10 @@ class Gathered:
     def forgotten(self) -> bool:
         """Whether shards are missing while a node did not know its key: the view may be old."""
         return bool(self.missing) and any(isinstance(error, NodeForgotError) for error in self.errors)
+
+
+EMPTY = Gathered((), (), ())
+"""Where no node has to be asked, as of an index without a primary key: nothing is applied before it is known."""
 
 
 def is_verdict(error: NodeError) -> bool:

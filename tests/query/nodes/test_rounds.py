@@ -1,0 +1,79 @@
+"""Rounds carried out: the time of each, and what is missing at last."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from query.nodes.gather import Gatherer
+from query.nodes.health import NodeHealth
+from query.nodes.rounds import Answered, Reading, ask_rounds
+from query.ports import NodeQuestion
+from query.rounds import Ask, Purpose, Round
+from query.routing import Part, Readable, plan_route
+from schemas.errors import NodeUnreachableError
+from schemas.events import NodeRecord
+from schemas.ids import NodeId
+from tests.query.nodes.asker import Behaviour, FakeAsker
+
+A, B = NodeId("a"), NodeId("b")
+NODES = {node: NodeRecord(node, f"http://{node}") for node in (A, B)}
+ONE_COPY: Readable = ((A,), (B,))
+DEADLINE_S = 0.4
+
+
+async def _ask(behaviours: dict[str, Behaviour], purposes: Sequence[Purpose]) -> Answered[list[str]]:
+    """Ask everybody in the first round, in the next ones those who have answered; the outcome is who was heard last."""
+
+    def decide(_route: Sequence[Part], rounds: Sequence[Round]) -> Ask | list[str]:
+        if len(rounds) == len(purposes):
+            return [part.node for part, _ in rounds[-1].answers]
+        parts = tuple(part for part, _ in rounds[-1].answers) if rounds else None
+        return Ask(purposes[len(rounds)], parts)
+
+    reading = Reading("/search", 0, decide, lambda ask, part: {"round": ask.purpose.value, "shards": part.shards})
+    gatherer = Gatherer(FakeAsker(behaviours), NodeHealth(lambda _: 0), lambda _node, _seconds: None)
+    deadline_s = asyncio.get_running_loop().time() + DEADLINE_S
+    return await ask_rounds(gatherer, reading, plan_route(ONE_COPY, 0), ONE_COPY, nodes=NODES, deadline_s=deadline_s)
+
+
+def _answer(question: NodeQuestion) -> Any:
+    return orjson.loads(question.body or b"")
+
+
+def _gone_in(purpose: Purpose) -> Behaviour:
+    """Return how a node behaves that is gone in the rounds of one purpose."""
+
+    def behave(question: NodeQuestion) -> Any:
+        if _answer(question)["round"] == purpose.value:
+            return NodeUnreachableError(B, "search", "gone")
+        return _answer(question)
+
+    return behave
+
+
+async def test_keys_leave_time_to_ask_for_the_hits() -> None:
+    """A frozen node that alone has a shard takes the time of one round, and not what the others have to show."""
+    frozen = asyncio.Event()
+
+    answered = await _ask({"a": _answer, "b": lambda _: frozen}, (Purpose.KEYS, Purpose.WINDOWS))
+
+    assert (answered.outcome, answered.missing) == ([A], (1,))
+
+
+async def test_what_a_round_of_hits_misses_the_outcome_misses() -> None:
+    """Also where later rounds ask only those who have answered."""
+    answered = await _ask({"a": _answer, "b": _gone_in(Purpose.HEADS)}, (Purpose.HEADS, Purpose.LONGER))
+
+    assert (answered.outcome, answered.missing) == ([A], (1,))
+    assert [each.missing for each in answered.rounds] == [(1,), (1,)]
+
+
+async def test_who_does_not_count_takes_no_hits_away() -> None:
+    """The outcome is not exact then, which it says by itself; the hits of everybody are in it."""
+    answered = await _ask({"a": _answer, "b": _gone_in(Purpose.COUNTS)}, (Purpose.HEADS, Purpose.COUNTS))
+
+    assert (answered.outcome, answered.missing) == ([A], ())
+    assert answered.gathered.missing == (1,)
+    assert [each.missing for each in answered.rounds] == [(), ()]
