@@ -17,6 +17,7 @@ class Coverage:
         faults: by kind.
         faults_min: fewest faults of one seed.
         changes_min: fewest granted requests of one seed that changed nodes, placements or indexes while it ran.
+        rounds: of the searches that were answered whole, by purpose.
         documents_min: fewest documents of one seed.
         searches_min: fewest searches of one seed that were judged.
         digests: of every seed's log, by seed.
@@ -32,6 +33,7 @@ class Coverage:
     documents: int = 0
     dead: int = 0
     searches: int = 0
+    rounds: Counter[str] = field(default_factory=Counter)
     incomplete: int = 0
     judged: int = 0
     stale: int = 0
@@ -62,6 +64,7 @@ def sum_up(results: Iterable[Result]) -> Coverage:
         total.documents += result.documents
         total.dead += result.dead
         total.searches += result.searches
+        total.rounds += result.rounds
         total.incomplete += result.incomplete
         total.judged += result.judged
         total.stale += result.stale
@@ -87,6 +90,7 @@ def build_table(total: Coverage) -> Iterator[str]:
     yield ""
     yield f"{total.documents} documents, {total.dead} dead letters"
     yield f"{total.searches} searches whole, {total.incomplete} not, with every copy of a shard on nodes that were away"
+    yield "rounds: " + ", ".join(f"{times} {purpose}" for purpose, times in sorted(total.rounds.items()))
     yield (
         f"{total.judged} copies judged, {total.stale} of them excused for older documents, just after a post may have"
         f" come late; {total.compared} pairs compared; {total.folds} folds of the cluster topic held against fresh ones"

@@ -18,7 +18,10 @@ import agents.worker.mover
 import agents.worker.node_keeper
 import agents.worker.stale_copies
 import agents.worker.tail_follower
+import query.deep_pages
 import query.nodes.gather
+import query.nodes.rounds
+import query.rounds
 import query.routing
 import streams.cursor
 import streams.moves
@@ -151,6 +154,11 @@ def _begin_where_the_log_does(*_: object) -> None:
     """A position that was trimmed away is read from the first that is left, as ``auto.offset.reset`` has it."""
 
 
+def _count_hits(hits: Sequence[object], _name: str) -> int:
+    """Hits are the same where they are as many."""
+    return len(hits)
+
+
 FOLDS = (
     (agents.worker.app, "fold_cluster"),
     (agents.worker.cluster_writer, "fold_cluster"),
@@ -177,7 +185,7 @@ MUTANTS: Mapping[str, Mutant] = {
         _put((streams.moves, "whole_copies"), mutant=_all_are_whole), ("kept",), 1
     ),
     "dead letters are skipped": Mutant(
-        _put((DeadLetters, "set_aside"), mutant=_set_nothing_aside), ("dead letters",), 6
+        _put((DeadLetters, "set_aside"), mutant=_set_nothing_aside), ("dead letters",), 18
     ),
     "copies begin anew at every look": Mutant(
         _put((agents.worker.mover, "plan_moves"), mutant=_begin_again), ("settled",), 1
@@ -188,10 +196,17 @@ MUTANTS: Mapping[str, Mutant] = {
     "a part that one node alone has a shard of is asked nowhere else": Mutant(
         _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 21, "moves"
     ),
+    "keys take all the time there is": Mutant(_put((query.nodes.rounds, "KEYS_PART"), mutant=1.0), ("complete",), 4),
+    "a window is believed whatever hits are in it": Mutant(
+        _put((query.deep_pages, "identities_of"), mutant=_count_hits), ("page",), 1
+    ),
+    "a head that ended too early is taken for whole": Mutant(
+        _put((query.rounds, "_after_heads"), mutant=query.rounds._merge_heads), ("page",), 1
+    ),
     "a changed disk goes unnoticed": Mutant(
         _put((agents.worker.tail_follower, "fold_page"), mutant=_fold_whatever_disk),
         ("published", "copies"),
-        28,
+        20,
         "losses",
     ),
     "tombstones are forgotten after a long absence": Mutant(

@@ -20,11 +20,15 @@ from tests.simulation.folds import Folds
 from tests.simulation.judge import Judge
 from tests.simulation.mixes import USUAL, Mix
 from tests.simulation.operator import Operator
+from tests.simulation.pages import document_of
 from tests.simulation.searcher import Searcher
 from tests.simulation.settled import find_unsettled, require_dead_letters
 from tests.simulation.truth import BrokenInvariantError, Truth, Value
 
 STEPS = 300
+STEPS_MORE = 3
+"""Times as many at the most follow, as long as no request has changed anything: a seed has a change of the cluster."""
+
 STEP_S = 0.15
 """Mean time between two steps."""
 
@@ -51,6 +55,7 @@ class Result:
     requests: Counter[str] = field(default_factory=Counter)
     changes: int = 0
     searches: int = 0
+    rounds: Counter[str] = field(default_factory=Counter)
     incomplete: int = 0
     judged: int = 0
     stale: int = 0
@@ -79,11 +84,11 @@ class Run:
         self._cluster = SimulatedCluster(self._rng)
         self._truth = Truth()
         self._judge = Judge(self._cluster, self._truth)
-        self._searcher = Searcher(self._cluster, self._judge, self._rng)
+        self._searcher = Searcher(self._cluster, self._judge, self._rng, random.Random(f"{seed} pages"))
         self._operator = Operator(self._cluster, self._rng)
         self._faults = Faults(self._cluster, self._truth, self._rng, mix)
         self._audit = Audit(self._cluster, self._truth, self._judge, random.Random(f"{seed} audit"))
-        self._folds = Folds(self._cluster, random.Random(f"{seed} folds"))
+        self._folds = Folds(self._cluster)
         self._version = 0
 
     async def run(self) -> Result:
@@ -104,11 +109,11 @@ class Run:
             await self._wait_for_nodes()
             self._operator.make_indexes()
             for _ in range(self._steps):
-                await asyncio.sleep(self._rng.expovariate(1 / STEP_S))
-                self._step()
-                self._audit.look()
-                self._folds.look()
-                self._require_alive(searching)
+                await self._live(searching)
+            for _ in range(STEPS_MORE * self._steps):
+                if self._operator.changes(cluster.view().topology):
+                    break
+                await self._live(searching)
             await self._settle(searching)
         finally:
             for task in searching:
@@ -117,6 +122,14 @@ class Run:
         self._count()
         return self.result
 
+    async def _live(self, searching: Sequence["asyncio.Task[None]"]) -> None:
+        """Let one thing happen, and look at everything."""
+        await asyncio.sleep(self._rng.expovariate(1 / STEP_S))
+        self._step()
+        self._audit.look()
+        self._folds.look()
+        self._require_alive(searching)
+
     def _count(self) -> None:
         result = self.result
         result.faults = self._faults.counted
@@ -124,6 +137,7 @@ class Run:
         topology = self._cluster.view().topology
         result.requests, result.changes = self._operator.granted(topology), self._operator.changes(topology)
         result.searches, result.incomplete = self._searcher.searches, self._searcher.incomplete
+        result.rounds = self._searcher.rounds
         result.judged, result.stale = self._judge.judged, self._judge.stale
         result.compared, result.folds = self._audit.compared, self._folds.compared
         result.digest = self._cluster.digest()
@@ -176,7 +190,7 @@ class Run:
         key = str(self._rng.randrange(self._mix.ids))
         self._version += 1
         draw = self._rng.random()
-        wire: Value = {"id": key, "v": self._version}
+        wire: Value = document_of(key, self._version)
         if draw < REFUSED:
             wire = {**(wire or {}), "_poison": True} if draw < REFUSED / 2 else {"id": f"not {key}"}
         elif draw > 1 - DELETES:

@@ -126,7 +126,10 @@ INCOMPLETE_PART_MAX = 0.13
 COMPARED_FLOOR = 20
 """Pairs of copies that stood at one position, of a seed on the average: about half of what was seen."""
 
-FOLDS_FLOOR = 15
+ROUNDS_FLOOR: Mapping[str, int] = {"heads": 8000, "keys": 1200, "windows": 600, "values": 150, "longer": 4}
+"""Of searches answered whole, in as many seeds as the floor is for: about half of what was seen."""
+
+FOLDS_FLOOR = 60
 """Folds of the cluster topic held against fresh ones, of a seed on the average: about half of what was seen."""
 
 
@@ -176,6 +179,7 @@ def require_floor(covered: Mapping[str, Any]) -> None:
     share = covered["seeds"] / FLOOR_SEEDS
     assert not find_uncovered(covered["faults"], {what: int(n * share) for what, n in FAULTS_FLOOR.items()})
     assert not find_uncovered(covered["requests"], {what: int(n * share) for what, n in REQUESTS_FLOOR.items()})
+    assert not find_uncovered(covered["rounds"], {what: int(n * share) for what, n in ROUNDS_FLOOR.items()})
     assert covered["compared"] >= COMPARED_FLOOR * covered["seeds"]
     assert covered["folds"] >= FOLDS_FLOOR * covered["seeds"]
     require_excuses_are_rare(covered)

@@ -1,20 +1,27 @@
 """Searches, as a query service makes them, with a view that may be old; each judged by the truth.
 
-Routing, gathering, hedging, probing and health are the query service's own; what a node answers is only what it
-holds, and every answer is judged at the moment at which the node gives it.
+Routing, rounds, gathering, hedging, probing, health and merging are the query service's own; what a node answers is
+only what it holds, every answer is judged when the node gives it, and the page that is made of them at last.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
+import orjson
+
+from query.explanation import RoundTrace
 from query.nodes.gather import Gatherer
-from query.nodes.health import HEALTH, PROBE_INTERVAL_S, PROBE_TIMEOUT_S, NodeHealth
+from query.nodes.health import HEALTH, PROBE_INTERVAL_S, PROBE_TIMEOUT_S, VERSION, NodeHealth
+from query.nodes.rounds import ask_rounds
 from query.ports import NodeQuestion
-from query.routing import Away, Part, Readable, plan_route, usable_replicas
+from query.rounds import Purpose
+from query.routing import Away, Readable, plan_route, usable_replicas
 from schemas.errors import NodeRejectedError, NodeTimeoutError
 from schemas.events import IndexRecord, NodeRecord, ReplicaRecord
 from schemas.ids import IndexUid, NodeId, ShardId, node_index_uid
@@ -24,6 +31,7 @@ from streams.topology import Topology
 from tests.simulation.cluster import SEARCH_S, LogView, SimulatedCluster
 from tests.simulation.copies import Copies
 from tests.simulation.judge import Judge
+from tests.simulation.pages import Page, draw_request
 from tests.simulation.simulated_node import MASTER_KEY
 from tests.simulation.truth import BrokenInvariantError
 
@@ -35,6 +43,9 @@ PAUSE_S = 0.4
 
 REQUEST_S = 0.05
 """Most that a question to a node is under way."""
+
+NO_TIME_S = 0.001
+"""A round that takes less had no time to ask anybody."""
 
 EXCUSE_S = SEARCH_S + 2 * VIEW_S + PROBE_INTERVAL_S + PROBE_TIMEOUT_S
 """So long a copy may be whole before a search must find it: one is under way, its view old, the node unproven."""
@@ -49,6 +60,7 @@ class _Search(NamedTuple):
     of: IndexRecord
     topology: Topology
     progress: ProgressView
+    page: Page
 
 
 class Searcher:
@@ -58,18 +70,22 @@ class Searcher:
         cluster: where it searches.
         judge: of what it finds.
         rng: of the run.
+        pages: a generator of what is searched for, and of nothing else.
 
     Attributes:
         searches: how many were answered whole.
         incomplete: how many were not, for a reason.
+        rounds: of those answered whole, by purpose.
     """
 
-    def __init__(self, cluster: SimulatedCluster, judge: Judge, rng: random.Random) -> None:
+    def __init__(self, cluster: SimulatedCluster, judge: Judge, rng: random.Random, pages: random.Random) -> None:
         self.searches = 0
         self.incomplete = 0
+        self.rounds: Counter[str] = Counter()
         self._cluster = cluster
         self._judge = judge
         self._rng = rng
+        self._pages = pages
         self._view = LogView(cluster.log)
         self._asked: _Search
         self._copies = Copies(cluster)
@@ -104,10 +120,10 @@ class Searcher:
         """Search one index whole; again with a fresh view while there is time, as after a refused key."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + SEARCH_S
-        choice = self._rng.randrange(1000)
+        choice, request = self._rng.randrange(1000), draw_request(self._pages)
         never: frozenset[ShardId] | None = None
         while (index := self._view.topology.indexes.get(uid)) is not None:
-            missing = await self._gather(index, choice, deadline_s - loop.time())
+            missing = await self._gather(Page(index, request), choice, deadline_s)
             if not missing:
                 self.searches += 1
                 return
@@ -123,9 +139,9 @@ class Searcher:
         self.incomplete += 1
         self._require_excused(index, never or frozenset())
 
-    async def _gather(self, index: IndexRecord, choice: int, timeout_s: float) -> Collection[ShardId]:
-        """Ask for every shard; return those that nobody answered for."""
-        search = _Search(index, self._view.topology, self._view.progress)
+    async def _gather(self, page: Page, choice: int, deadline_s: float) -> Collection[ShardId]:
+        """Ask for a page; return the shards that nobody answered for, else require it to be right."""
+        search = _Search(page.index, self._view.topology, self._view.progress, page)
         self._asked = search
         away = self._health.away
         readable = self._usable(search, away)
@@ -133,43 +149,48 @@ class Searcher:
         if away:
             # As the service does: where everybody else has failed, whoever is away may have come back.
             route = replace(route, spare=self._usable(search, {}))
-        gathered = await self._gatherer.gather(
-            route,
-            readable,
-            nodes=search.topology.nodes,
-            build=lambda part: self._asker.question(search, part),
-            timeout_s=timeout_s,
+        nodes = search.topology.nodes
+        found = await ask_rounds(
+            self._gatherer, page.reading(choice), route, readable, nodes=nodes, deadline_s=deadline_s
         )
-        if gathered.missing:
-            _log.info(
-                "%8.3f %s is not whole: %s of %s", asyncio.get_running_loop().time(), index.uid, gathered, readable
-            )
-        return gathered.missing
+        if found.missing:
+            now_s = asyncio.get_running_loop().time()
+            asked = [(each.purpose, each.took_s, each.missing, each.questions) for each in found.rounds]
+            _log.info("%8.3f %s is not whole: %s of %s", now_s, page.index.uid, asked, readable)
+            return _lost(found.rounds)
+        self.rounds.update(each.purpose for each in found.rounds)
+        page.require_right(found.outcome)
+        return ()
 
     @staticmethod
     def _usable(search: _Search, away: Mapping[NodeId, Away]) -> Readable:
         return usable_replicas(search.topology, search.progress, search.of, away=away, lag_records_max=LAG_RECORDS_MAX)
 
-    def answer(self, search: _Search, part: Part) -> None:
-        """Judge what a node shows.
+    def answer(self, name: NodeId, question: NodeQuestion) -> Any:
+        """Judge what a node shows, and return its answer.
 
         Raises:
             NodeRejectedError: it does not have the index.
             BrokenInvariantError: it shows less than its progress says.
         """
-        name, index = part.node, search.of
+        search, body = self._asked, orjson.loads(question.body or b"")
+        index = search.of
         uid = node_index_uid(index.uid, index.incarnation)
         node = self._cluster.nodes[name]
         if not node.has_index(uid):
             raise NodeRejectedError(name, "search", status=404, code="index_not_found", detail=uid)
-        for shard in part.shards:
+        shown: dict[ShardId, Mapping[str, Mapping[str, Any]]] = {}
+        for shard in search.page.asked_shards(body):
             what = f"{index.uid} shard {shard} on {name}"
             copies = [replica for replica in search.topology.replicas_of(index.uid, shard) if replica.node == name]
             seen = [found for replica in copies if (found := search.progress.of(replica)) is not None]
             if not seen:
                 raise BrokenInvariantError("begun", f"{what} is read, not having begun")
             cursor = max(int(seen[0].cursor), self._copies.must_show(copies[0], search.topology))
-            self._judge.judge(node.held(uid, shard), index.incarnation, shard, name, cursor=cursor, what=what)
+            held = node.held(uid, shard)
+            self._judge.judge(held, index.incarnation, shard, name, cursor=cursor, what=what)
+            shown[shard] = {key: document for key, document in held.items() if document is not None}
+        return search.page.answer(body, shown)
 
     def _require_excused(self, index: IndexRecord, missing: Collection[ShardId]) -> None:
         """Raise where a shard that nobody answered for was whole on a node that was well, all the time and before."""
@@ -197,24 +218,25 @@ class Searcher:
         return self._cluster.nodes[node]
 
 
+def _lost(rounds: Sequence[RoundTrace]) -> Collection[ShardId]:
+    """Return the shards without an answer; where a round had no time left, those that the one before had waited for.
+
+    Keys leave time for what they are asked for.
+    """
+    for before, after in pairwise(rounds):
+        if before.missing and after.took_s < NO_TIME_S and before.purpose != Purpose.KEYS.value:
+            return before.missing
+    return rounds[-1].missing
+
+
 class _Asker:
     """``NodeAsker`` of searches and probes."""
 
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
-        self._searches: dict[str, tuple[_Search, Part]] = {}
-        self._count = 0
-
-    def question(self, search: _Search, part: Part) -> NodeQuestion:
-        """Return the question for a part of a search."""
-        self._count += 1
-        path = f"/indexes/search/{self._count}"
-        self._searches[path] = (search, part)
-        return NodeQuestion("POST", path)
 
     async def ask(self, node: NodeRecord, question: NodeQuestion, *, timeout_s: float) -> Any:
         """Ask for health, or with the search key for the version, or for documents."""
-        search = self._searches.pop(question.path, None)
         await self._searcher.travel()
         simulated = self._searcher.node(node.id)
         try:
@@ -225,10 +247,11 @@ class _Asker:
         except NodeTimeoutError:
             await asyncio.sleep(timeout_s)
             raise
-        if search is not None:
-            self._searcher.answer(*search)
-            await self._searcher.travel()
-        return {"pkgVersion": "1.50.0"}
+        if question == VERSION:
+            return {"pkgVersion": "1.50.0"}
+        answer = self._searcher.answer(node.id, question)
+        await self._searcher.travel()
+        return answer
 
     def under_way(self, node: NodeId) -> int:
         """Return none: nobody counts here."""
