@@ -1,11 +1,15 @@
 """Wiring only: options, marks, and the servers that many tests share."""
 
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from schemas.kafka import KafkaConfig
 from tests.integration.real_kafka import RealKafka, RealKafkaMissingError
+from tests.integration.shared_kafka import share_kafka
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,15 +32,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
-    """One real Kafka for the whole run; never killed by a test. Skips where it cannot be brought."""
-    kafka = RealKafka(tmp_path_factory.mktemp("kafka"))
-    try:
-        kafka.start()
-    except RealKafkaMissingError as error:
-        pytest.skip(f"no real kafka: {error}")
-    yield kafka
-    kafka.stop()
+def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaConfig]:
+    """One real Kafka for all processes of the run; never killed by a test. Skips where it cannot be brought."""
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent
+    with ExitStack() as stack:
+        try:
+            config = stack.enter_context(share_kafka(directory / "shared-kafka"))
+        except RealKafkaMissingError as error:
+            pytest.skip(f"no real kafka: {error}")
+        yield config
 
 
 @pytest.fixture

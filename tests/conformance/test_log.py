@@ -123,7 +123,7 @@ async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[L
     """Each broker in turn."""
     async with AsyncExitStack() as stack:
         if request.param == "real":
-            found = Log("real", request.getfixturevalue("real_kafka").config)
+            found = Log("real", request.getfixturevalue("real_kafka"))
         else:
             broker = EmbeddedBroker(tmp_path / "broker.log")
             stack.push_async_callback(broker.stop)

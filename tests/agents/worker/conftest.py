@@ -15,7 +15,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """Each broker in turn."""
     async with AsyncExitStack() as stack:
         if request.param == "real":
-            config = request.getfixturevalue("real_kafka").config
+            config = request.getfixturevalue("real_kafka")
         else:
             broker = EmbeddedBroker(tmp_path / "broker.log")
             await broker.start()
