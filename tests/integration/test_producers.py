@@ -1,7 +1,9 @@
 """Whatever producers do: wrong partitions, aborted transactions, bad records, an index made anew under its name."""
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -22,6 +24,10 @@ from tests.integration.documents import make_documents
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 OWN_TOPIC = "company.films"
+LONG_TOPIC = "company.long"
+RECORD_BYTES_MAX = 20 * 1024 * 1024
+"""Of the topic of that name: more than fits into a post."""
+
 BAD_RECORDS = 10_000
 
 
@@ -38,6 +44,10 @@ async def cluster(
             await running.create_index("librdkafka", partitioner=PartitionerName.CRC32)
             await running.admin.create([docs_topic(OWN_TOPIC, 4)])
             await running.create_index("owned", topic=OWN_TOPIC)
+            spec = docs_topic(LONG_TOPIC, 4)
+            configs = {**spec.configs, "max.message.bytes": str(RECORD_BYTES_MAX)}
+            await running.admin.create([replace(spec, configs=configs)])
+            await running.create_index("long", topic=LONG_TOPIC)
             yield running
 
 
@@ -193,6 +203,29 @@ async def test_bad_records_get_their_reason_and_harm_no_other(cluster: Cluster) 
     await cluster.compare(index, expected)
     letters = await cluster.dead_letters(index)
     assert Counter(letter.reason for letter in letters) == Counter(reason for _, reason in rows)
+
+
+async def test_over_long_record_is_set_aside_and_one_that_fits_is_not(cluster: Cluster) -> None:
+    """Where a topic takes more than a post may hold: the letter says how long it is, and does not keep it."""
+    index = await cluster.index("long")
+    good = make_documents(200)
+    fits = {"id": "fits", "text": "x" * (cluster.settings.post_bytes_max - 1000)}
+    over = orjson.dumps({"id": "over", "text": "x" * cluster.settings.post_bytes_max})
+    await cluster.produce(index, make_documents(100))
+    producer = AIOKafkaProducer(
+        bootstrap_servers=cluster.kafka.bootstrap_servers, max_request_size=RECORD_BYTES_MAX, request_timeout_ms=120_000
+    )
+    await producer.start()
+    for key, value in ((b"over", over), (b"fits", orjson.dumps(fits))):
+        partition = partition_of(key, index.shards, PartitionerName.MURMUR2)
+        await producer.send_and_wait(index.topic, value, key, partition)
+    await producer.stop()
+    await cluster.produce(index, make_documents(100, first=100))
+
+    await cluster.compare(index, {**good, "fits": fits})
+    (letter,) = await cluster.dead_letters(index)
+    assert (letter.reason, letter.key, letter.value) == ("too_large", b64encode(b"over").decode(), None)
+    assert f"{len(over)} bytes" in letter.message
 
 
 async def test_thousands_of_bad_records_pause_the_index_until_it_is_resumed(cluster: Cluster) -> None:
