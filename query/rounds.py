@@ -99,6 +99,11 @@ class Ask:
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kind: SearchKind | None = None
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether another round follows, nearly always: of hits after keys, of similarity after words."""
+        return self.purpose is Purpose.KEYS or self.kind is SearchKind.WORDS
+
 
 @dataclass(frozen=True, slots=True)
 class Round:

@@ -22,9 +22,9 @@ from schemas.ids import NodeId, ShardId
 
 T = TypeVar("T")
 
-KEYS_PART = 0.5
-"""How much of the time left a round of keys may take: the hits themselves are still to be asked for, and whoever waits
-for a frozen node that alone has a shard would have nothing to show of all others."""
+FOLLOWED_PART = 0.5
+"""How much of the time left a round may take that another one follows: whoever waits to the end for a frozen node that
+alone has a shard would have nothing to show of all others."""
 
 _REFINING = frozenset((Purpose.COUNTS, Purpose.VALUES))
 """Rounds without whose answers the outcome says that it is not exact, and lacks nothing."""
@@ -94,8 +94,8 @@ async def ask_rounds(
         asked_s = loop.time()
         if asked.parts or asked.missing:
             build, timeout_s = _builder(reading, step), deadline_s - asked_s
-            if step.purpose is Purpose.KEYS:
-                timeout_s *= KEYS_PART
+            if step.is_followed:
+                timeout_s *= FOLLOWED_PART
             found = await gatherer.gather(asked, readable, nodes=nodes, build=build, timeout_s=timeout_s)
             gathered = _with_lost(found, gathered)
             if step.purpose not in _REFINING:

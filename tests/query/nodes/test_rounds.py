@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
+import pytest
 
 from query.nodes.gather import Gatherer
 from query.nodes.health import NodeHealth
@@ -12,6 +14,7 @@ from query.nodes.rounds import Answered, Reading, ask_rounds
 from query.ports import NodeQuestion
 from query.rounds import Ask, Purpose, Round
 from query.routing import Part, Readable, plan_route
+from query.search import SearchKind
 from schemas.errors import NodeUnreachableError
 from schemas.events import NodeRecord
 from schemas.ids import NodeId
@@ -23,14 +26,14 @@ ONE_COPY: Readable = ((A,), (B,))
 DEADLINE_S = 0.4
 
 
-async def _ask(behaviours: dict[str, Behaviour], purposes: Sequence[Purpose]) -> Answered[list[str]]:
+async def _ask(behaviours: dict[str, Behaviour], asks: Sequence[Ask]) -> Answered[list[str]]:
     """Ask everybody in the first round, in the next ones those who have answered; the outcome is who was heard last."""
 
     def decide(_route: Sequence[Part], rounds: Sequence[Round]) -> Ask | list[str]:
-        if len(rounds) == len(purposes):
+        if len(rounds) == len(asks):
             return [part.node for part, _ in rounds[-1].answers]
         parts = tuple(part for part, _ in rounds[-1].answers) if rounds else None
-        return Ask(purposes[len(rounds)], parts)
+        return replace(asks[len(rounds)], parts=parts)
 
     reading = Reading("/search", 0, decide, lambda ask, part: {"round": ask.purpose.value, "shards": part.shards})
     gatherer = Gatherer(FakeAsker(behaviours), NodeHealth(lambda _: 0), lambda _node, _seconds: None)
@@ -53,18 +56,26 @@ def _gone_in(purpose: Purpose) -> Behaviour:
     return behave
 
 
-async def test_keys_leave_time_to_ask_for_the_hits() -> None:
+@pytest.mark.parametrize(
+    "asks",
+    [
+        (Ask(Purpose.KEYS), Ask(Purpose.WINDOWS)),
+        (Ask(Purpose.HEADS, kind=SearchKind.WORDS), Ask(Purpose.HEADS, kind=SearchKind.SIMILARITY)),
+    ],
+    ids=["keys", "words"],
+)
+async def test_round_that_is_followed_leaves_time(asks: Sequence[Ask]) -> None:
     """A frozen node that alone has a shard takes the time of one round, and not what the others have to show."""
     frozen = asyncio.Event()
 
-    answered = await _ask({"a": _answer, "b": lambda _: frozen}, (Purpose.KEYS, Purpose.WINDOWS))
+    answered = await _ask({"a": _answer, "b": lambda _: frozen}, asks)
 
     assert (answered.outcome, answered.missing) == ([A], (1,))
 
 
 async def test_what_a_round_of_hits_misses_the_outcome_misses() -> None:
     """Also where later rounds ask only those who have answered."""
-    answered = await _ask({"a": _answer, "b": _gone_in(Purpose.HEADS)}, (Purpose.HEADS, Purpose.LONGER))
+    answered = await _ask({"a": _answer, "b": _gone_in(Purpose.HEADS)}, (Ask(Purpose.HEADS), Ask(Purpose.LONGER)))
 
     assert (answered.outcome, answered.missing) == ([A], (1,))
     assert [each.missing for each in answered.rounds] == [(1,), (1,)]
@@ -72,7 +83,7 @@ async def test_what_a_round_of_hits_misses_the_outcome_misses() -> None:
 
 async def test_who_does_not_count_takes_no_hits_away() -> None:
     """The outcome is not exact then, which it says by itself; the hits of everybody are in it."""
-    answered = await _ask({"a": _answer, "b": _gone_in(Purpose.COUNTS)}, (Purpose.HEADS, Purpose.COUNTS))
+    answered = await _ask({"a": _answer, "b": _gone_in(Purpose.COUNTS)}, (Ask(Purpose.HEADS), Ask(Purpose.COUNTS)))
 
     assert (answered.outcome, answered.missing) == ([A], ())
     assert answered.gathered.missing == (1,)
