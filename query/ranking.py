@@ -15,17 +15,19 @@ rule                   better is
 any other              higher ``score``
 =====================  ==================================================================
 
-What always holds: a smaller key is a better hit; keys of hits of one search are comparable, and equal keys are a tie
-that no one outside the nodes can break. Who calls it: the merge, once a hit at most, and the merge's benchmark.
+What always holds: a smaller key is a better hit; keys of hits of one search are comparable, also while nodes rank by
+different rules since a change of them is on its way, and equal keys are a tie that no one outside the nodes can break.
+Who calls it: the merge, once a hit at most, and the merge's benchmark.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 RankingKey = tuple[Any, ...]
-"""Numbers and texts; at one place keys of one search hold the same type."""
+"""Of each rule its kind, then numbers or bytes: behind equal kinds keys hold the same types."""
 
-_WORDS, _TYPO, _SCORE, _ASC, _DESC, _NEAR, _FAR, _SKIPPED, _SIMILAR = range(9)
+_WORDS, _TYPO, _SCORE, _ASC, _DESC, _NEAR, _FAR, _SIMILAR, _SKIPPED = range(9)
+"""What is skipped is worse than anything else."""
 
 _NUMBER, _TEXT, _NOTHING = range(3)
 """How the kinds of sort values stand to each other, in both directions."""
@@ -80,6 +82,7 @@ def _key(details: Mapping[str, Any], plan: Plan) -> RankingKey:
     parts: list[Any] = []
     for name, kind in plan:
         detail = details[name]
+        parts.append(kind)
         if kind == _SCORE:
             parts.append(-detail["score"])
         elif kind == _TYPO:
@@ -87,7 +90,7 @@ def _key(details: Mapping[str, Any], plan: Plan) -> RankingKey:
         elif kind == _WORDS:
             parts.append(-detail["matchingWords"])
         elif kind == _SKIPPED:
-            parts.append(float("inf"))
+            continue
         elif kind == _SIMILAR:
             parts += _distance_part(detail["similarity"], farthest_first=True)
         elif kind in {_ASC, _DESC}:
@@ -101,7 +104,8 @@ def _sort_part(value: object, *, descending: bool) -> tuple[int, object]:
     if isinstance(value, str):
         # Bytes of UTF-8 compare as code points do. Inverted and closed by the largest byte they compare the other way
         # round, prefixes included ("ab" before "a").
-        return _TEXT, value.encode("utf-8", "surrogatepass").translate(_INVERTED) + b"\xff" if descending else value
+        encoded = value.encode("utf-8", "surrogatepass")
+        return _TEXT, encoded.translate(_INVERTED) + b"\xff" if descending else encoded
     if isinstance(value, (int, float)):
         return _NUMBER, -value if descending else value
     return _NOTHING, 0

@@ -104,6 +104,10 @@ class Ask:
         """Whether another round follows, nearly always: of hits after keys, of similarity after words."""
         return self.purpose is Purpose.KEYS or self.kind is SearchKind.WORDS
 
+    def is_instead_of(self, before: "Ask") -> bool:
+        """Return whether all shards are asked anew, and what was asked ``before`` is of no use any more."""
+        return self.purpose in _BEGINNINGS and before.kind in {self.kind, SearchKind.BOTH}
+
 
 @dataclass(frozen=True, slots=True)
 class Round:

@@ -159,15 +159,31 @@ class Gatherer:
         self._slow_above_s: dict[NodeId, float] = {}
 
     async def gather(
-        self, route: Route, readable: Readable, *, nodes: Mapping[NodeId, NodeRecord], build: Build, timeout_s: float
+        self,
+        route: Route,
+        readable: Readable,
+        *,
+        nodes: Mapping[NodeId, NodeRecord],
+        build: Build,
+        timeout_s: float,
+        part: float = 1.0,
     ) -> Gathered:
-        """Return what the nodes of the route, or others in their place, answered within ``timeout_s`` seconds.
+        """Return what the nodes of the route, or others in their place, answered in time.
 
         Never raises for a node's sake: what failed is in the result. Cancelling it cancels every question.
+
+        Args:
+            route: whom to ask.
+            readable: who else may be asked.
+            nodes: all of them.
+            build: makes each part's question.
+            timeout_s: seconds that are left, of which a first try may take its share.
+            part: how much of them all tries together may take.
         """
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + timeout_s
-        scatter = _Scatter(self, loop, nodes, build, readable, route.spare, deadline_s, loop.create_future())
+        begun_s = loop.time()
+        deadline_s, end_s = begun_s + timeout_s, begun_s + part * timeout_s
+        scatter = _Scatter(self, loop, nodes, build, readable, route.spare, deadline_s, end_s, loop.create_future())
         try:
             return await scatter.run(route)
         finally:
@@ -217,6 +233,9 @@ class _Scatter:
     readable: Readable
     spare: Readable
     deadline_s: float
+    """What first tries have a share of."""
+    end_s: float
+    """When nothing is waited for any more; not behind the deadline."""
     news: "asyncio.Future[None]"
     tasks: dict["asyncio.Task[Any]", _Need] = field(default_factory=dict)
     dropped: list["asyncio.Task[Any]"] = field(default_factory=list)
@@ -230,7 +249,7 @@ class _Scatter:
         self.wanted = [self._start(part, frozenset(), ROUTED) for part in route.parts]
         while self.tasks and not self._is_settled():
             late_s = [need.look_at_s for need in self.tasks.values() if need.instead is None]
-            if not await self._wait(min([self.deadline_s, *late_s])):
+            if not await self._wait(min([self.end_s, *late_s])):
                 break
         answers: list[PartAnswer] = []
         missing = list(route.missing)
@@ -260,7 +279,7 @@ class _Scatter:
             raise self.fault
         now_s = self.loop.time()
         self._hedge_late(now_s)
-        return now_s < self.deadline_s
+        return now_s < self.end_s
 
     def _wake(self) -> None:
         if not self.news.done():
@@ -272,7 +291,7 @@ class _Scatter:
     def _start(self, part: Part, tried: frozenset[NodeId], why: str) -> _Need:
         gatherer, begun_s = self.gatherer, self.loop.time()
         late_at_s = begun_s + gatherer.late_after_s(part.node)
-        first_try_until_s = begun_s + FIRST_TRY * (self.deadline_s - begun_s)
+        first_try_until_s = min(self.end_s, begun_s + FIRST_TRY * (self.deadline_s - begun_s))
         look_at_s = min(late_at_s, first_try_until_s)
         need = _Need(part, tried | {part.node}, late_at_s, first_try_until_s, look_at_s, why)
         if why == ROUTED:
@@ -289,9 +308,10 @@ class _Scatter:
         record = self.nodes.get(node)
         if record is None:
             return NodeUnreachableError(node, "search", "it has left the cluster")
-        left_s = max(0.001, self.deadline_s - begun_s)
+        until_s = self.end_s
         if has_others(self.spare or self.readable, need.part.shards, need.tried):
-            left_s *= FIRST_TRY
+            until_s = need.first_try_until_s
+        left_s = max(0.001, until_s - begun_s)
         outcome: Any
         try:
             outcome = await self.gatherer.asker.ask(record, self.build(need.part), timeout_s=left_s)

@@ -22,9 +22,9 @@ from schemas.ids import NodeId, ShardId
 
 T = TypeVar("T")
 
-FOLLOWED_PART = 0.5
+FOLLOWED_PART = 0.8
 """How much of the time left a round may take that another one follows: whoever waits to the end for a frozen node that
-alone has a shard would have nothing to show of all others."""
+alone has a shard would have nothing to show of all others. Two tries fit in."""
 
 _REFINING = frozenset((Purpose.COUNTS, Purpose.VALUES))
 """Rounds without whose answers the outcome says that it is not exact, and lacks nothing."""
@@ -93,11 +93,12 @@ async def ask_rounds(
         asked = route if step.parts is None else replace(route, parts=step.parts, missing=())
         asked_s = loop.time()
         if asked.parts or asked.missing:
-            build, timeout_s = _builder(reading, step), deadline_s - asked_s
-            if step.is_followed:
-                timeout_s *= FOLLOWED_PART
-            found = await gatherer.gather(asked, readable, nodes=nodes, build=build, timeout_s=timeout_s)
-            gathered = _with_lost(found, gathered)
+            build, part = _builder(reading, step), FOLLOWED_PART if step.is_followed else 1.0
+            found = await gatherer.gather(
+                asked, readable, nodes=nodes, build=build, timeout_s=deadline_s - asked_s, part=part
+            )
+            is_anew = bool(rounds) and step.is_instead_of(rounds[-1].ask)
+            gathered = found if is_anew else _with_lost(found, gathered)
             if step.purpose not in _REFINING:
                 missing = gathered.missing
         rounds.append(Round(step, gathered.answers))

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from query.ranking import RankingKeys
 
@@ -64,6 +66,39 @@ def test_maximum_of_typos_does_not_decide() -> None:
     other = _rule("typo", typoCount=1, maxTypoCount=3, score=0.75)
 
     assert keys.key_of(one) == keys.key_of(other)
+
+
+RULES = ("words", "typo", "title:asc", "title:desc", "_geoPoint(1,2):asc", "exactness", "vectorSort", "skipped")
+VALUES = st.one_of(st.none(), st.text(), st.integers(-5, 5), st.floats(allow_nan=False))
+
+
+@st.composite
+def _details(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a hit's details, by any rules in any order."""
+    names = draw(st.lists(st.sampled_from(RULES), unique=True, max_size=4))
+    number = st.integers(0, 3)
+    return {
+        name: {
+            "order": order,
+            "value": draw(VALUES),
+            "score": draw(st.floats(0, 1)),
+            "distance": draw(st.one_of(st.none(), number)),
+            "similarity": draw(st.one_of(st.none(), st.floats(0, 1))),
+            "matchingWords": draw(number),
+            "typoCount": draw(number),
+        }
+        for order, name in enumerate(names)
+    }
+
+
+@given(st.lists(_details(), max_size=6))
+@example([_rule("title:asc", value="a"), _rule("title:desc", value="b")])
+@example([_rule("typo", typoCount=1) | {"exactness": {"order": 1, "score": 0.5}}, _rule("title:asc", value="a")])
+def test_hits_ranked_by_different_rules_have_an_order(hits: list[dict[str, Any]]) -> None:
+    """While a change of the rules is on its way, nodes rank by the ones and by the others: never an error."""
+    keys = RankingKeys()
+
+    assert len(sorted(keys.key_of(details) for details in hits)) == len(hits)
 
 
 def test_no_details_tie() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from query.nodes.gather import Gatherer
+from query.nodes.gather import FIRST_TRY, Gatherer
 from query.nodes.health import NodeHealth
 from query.nodes.rounds import Answered, Reading, ask_rounds
-from query.ports import NodeQuestion
+from query.ports import NodeAsker, NodeQuestion
 from query.rounds import Ask, Purpose, Round
 from query.routing import Part, Readable, plan_route
 from query.search import SearchKind
@@ -27,18 +27,37 @@ DEADLINE_S = 0.4
 
 
 async def _ask(behaviours: dict[str, Behaviour], asks: Sequence[Ask]) -> Answered[list[str]]:
-    """Ask everybody in the first round, in the next ones those who have answered; the outcome is who was heard last."""
+    return await _ask_of(FakeAsker(behaviours), asks, ONE_COPY, timeout_s=DEADLINE_S)
+
+
+async def _ask_of(
+    asker: NodeAsker, asks: Sequence[Ask], readable: Readable, *, timeout_s: float
+) -> Answered[list[str]]:
+    """Ask everybody for heads and keys, for the rest those who have answered; the outcome is who was heard last."""
 
     def decide(_route: Sequence[Part], rounds: Sequence[Round]) -> Ask | list[str]:
         if len(rounds) == len(asks):
             return [part.node for part, _ in rounds[-1].answers]
-        parts = tuple(part for part, _ in rounds[-1].answers) if rounds else None
-        return replace(asks[len(rounds)], parts=parts)
+        ask = asks[len(rounds)]
+        begins = ask.purpose in {Purpose.HEADS, Purpose.KEYS}
+        return ask if begins else replace(ask, parts=tuple(part for part, _ in rounds[-1].answers))
 
     reading = Reading("/search", 0, decide, lambda ask, part: {"round": ask.purpose.value, "shards": part.shards})
-    gatherer = Gatherer(FakeAsker(behaviours), NodeHealth(lambda _: 0), lambda _node, _seconds: None)
-    deadline_s = asyncio.get_running_loop().time() + DEADLINE_S
-    return await ask_rounds(gatherer, reading, plan_route(ONE_COPY, 0), ONE_COPY, nodes=NODES, deadline_s=deadline_s)
+    gatherer = Gatherer(asker, NodeHealth(lambda _: 0), lambda _node, _seconds: None)
+    deadline_s = asyncio.get_running_loop().time() + timeout_s
+    return await ask_rounds(gatherer, reading, plan_route(readable, 0), readable, nodes=NODES, deadline_s=deadline_s)
+
+
+class TimedAsker:
+    """Notes how long each question may take, and answers at once."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[NodeId, float] = {}
+
+    async def ask(self, node: NodeRecord, question: NodeQuestion, *, timeout_s: float) -> Any:
+        """Answer; see ``NodeAsker``."""
+        self.seconds[node.id] = round(timeout_s)
+        return _answer(question)
 
 
 def _answer(question: NodeQuestion) -> Any:
@@ -79,6 +98,38 @@ async def test_what_a_round_of_hits_misses_the_outcome_misses() -> None:
 
     assert (answered.outcome, answered.missing) == ([A], (1,))
     assert [each.missing for each in answered.rounds] == [(1,), (1,)]
+
+
+async def test_what_is_asked_for_anew_is_not_missing_any_more() -> None:
+    """As where a part of a deep page was lost, and the heads that are asked for instead have all shards."""
+    asks = (Ask(Purpose.KEYS), Ask(Purpose.WINDOWS), Ask(Purpose.HEADS))
+
+    answered = await _ask({"a": _answer, "b": _gone_in(Purpose.WINDOWS)}, asks)
+
+    assert (answered.outcome, answered.missing) == ([A, B], ())
+
+
+async def test_words_that_were_lost_stay_so_when_similarity_is_asked() -> None:
+    """They are two lists of one answer."""
+    words, similarity = Ask(Purpose.KEYS, kind=SearchKind.WORDS), Ask(Purpose.HEADS, kind=SearchKind.SIMILARITY)
+
+    answered = await _ask({"a": _answer, "b": _gone_in(Purpose.KEYS)}, (words, similarity))
+
+    assert (answered.outcome, answered.missing) == ([A, B], (1,))
+
+
+@pytest.mark.parametrize(("ask", "alone_s"), [(Ask(Purpose.HEADS), 100), (Ask(Purpose.KEYS), 80)])
+async def test_first_try_has_its_share_of_all_the_time(ask: Ask, alone_s: int) -> None:
+    """A node that uses all of an accepted cutoff is not given up because its round may not take all the time."""
+    asker = TimedAsker()
+
+    await _ask_of(asker, [ask], ((A, B), (B,), (A,)), timeout_s=100)
+    shared = asker.seconds
+    asker = TimedAsker()
+    await _ask_of(asker, [ask], ((A, B), (A, B)), timeout_s=100)
+
+    assert set(shared.values()) == {alone_s}
+    assert set(asker.seconds.values()) == {100 * FIRST_TRY}
 
 
 async def test_who_does_not_count_takes_no_hits_away() -> None:
