@@ -25,6 +25,9 @@ DEAD_VALUE_BYTES_MAX = 256 * 1024
 DEAD_KEY_BYTES_MAX = 16 * 1024
 """The same for a key: an id has at most 511 bytes, so such a key is no id in another form but something else."""
 
+DEAD_MESSAGE_CHARS_MAX = 10_000
+"""A longer text is cut: it may quote a field's name, or a value in a node's words, that is as long as the document."""
+
 OPERATION_BYTES = 160
 """What an operation costs in memory beside its document: the tuple, the id, the numbers."""
 
@@ -126,7 +129,9 @@ def build_letter(
     reason: str,
     message: str,
 ) -> DeadLetter:
-    """Return the dead letter of a record; a key or a value that is too large for it is left out, and the text says so.
+    """Return the dead letter of a record, always of a size that Kafka takes where nobody has changed its default.
+
+    A key or a value that is too large is left out, and the text says so.
 
     Args:
         partition: where the record stands.
@@ -136,7 +141,7 @@ def build_letter(
         reason: the stable code.
         message: what was expected and found.
     """
-    key, value = record.key, record.value
+    key, value, message = record.key, record.value, message[:DEAD_MESSAGE_CHARS_MAX]
     if key is not None and len(key) > DEAD_KEY_BYTES_MAX:
         message += f"; the key has {len(key)} bytes and is not kept here"
         key = None

@@ -159,6 +159,7 @@ def bad_records(index: IndexRecord) -> list[tuple[Record, str]]:
         ((b"id-long", orjson.dumps({"id": "x" * 512}), None), "invalid_id"),
         ((b"id-other", b'{"id": "another"}', None), "id_disagrees"),
         ((b"reserved", b'{"_miroir": "x"}', None), "reserved_field"),
+        ((b"reserved-long", orjson.dumps({"_miroir" + "\U000f0000" * 110_000: 1}), None), "reserved_field"),
         ((b"integer", b'{"n": 18446744073709551616}', None), "integer_too_large"),
         ((b"deep", b'{"a": ' + b"[" * 300 + b"]" * 300 + b"}", None), "too_deep"),
         ((b"bad characters!", b"{}", None), "invalid_id"),
