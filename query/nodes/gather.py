@@ -166,7 +166,7 @@ class Gatherer:
         nodes: Mapping[NodeId, NodeRecord],
         build: Build,
         timeout_s: float,
-        part: float = 1.0,
+        share: float = 1.0,
     ) -> Gathered:
         """Return what the nodes of the route, or others in their place, answered in time.
 
@@ -178,11 +178,11 @@ class Gatherer:
             nodes: all of them.
             build: makes each part's question.
             timeout_s: seconds that are left, of which a first try may take its share.
-            part: how much of them all tries together may take.
+            share: how much of them all tries together may take.
         """
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
-        deadline_s, end_s = begun_s + timeout_s, begun_s + part * timeout_s
+        deadline_s, end_s = begun_s + timeout_s, begun_s + share * timeout_s
         scatter = _Scatter(self, loop, nodes, build, readable, route.spare, deadline_s, end_s, loop.create_future())
         try:
             return await scatter.run(route)

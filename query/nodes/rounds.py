@@ -22,7 +22,7 @@ from schemas.ids import NodeId, ShardId
 
 T = TypeVar("T")
 
-FOLLOWED_PART = 0.8
+FOLLOWED_SHARE = 0.8
 """How much of the time left a round may take that another one follows: whoever waits to the end for a frozen node that
 alone has a shard would have nothing to show of all others. Two tries fit in."""
 
@@ -93,9 +93,9 @@ async def ask_rounds(
         asked = route if step.parts is None else replace(route, parts=step.parts, missing=())
         asked_s = loop.time()
         if asked.parts or asked.missing:
-            build, part = _builder(reading, step), FOLLOWED_PART if step.is_followed else 1.0
+            build, share = _builder(reading, step), FOLLOWED_SHARE if step.is_followed else 1.0
             found = await gatherer.gather(
-                asked, readable, nodes=nodes, build=build, timeout_s=deadline_s - asked_s, part=part
+                asked, readable, nodes=nodes, build=build, timeout_s=deadline_s - asked_s, share=share
             )
             is_anew = bool(rounds) and step.is_instead_of(rounds[-1].ask)
             gathered = found if is_anew else _with_lost(found, gathered)

@@ -197,7 +197,7 @@ MUTANTS: Mapping[str, Mutant] = {
         _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 21, "moves"
     ),
     "keys take all the time there is": Mutant(
-        _put((query.nodes.rounds, "FOLLOWED_PART"), mutant=1.0), ("complete",), 4
+        _put((query.nodes.rounds, "FOLLOWED_SHARE"), mutant=1.0), ("complete",), 4
     ),
     "a window is believed whatever hits are in it": Mutant(
         _put((query.deep_pages, "identities_of"), mutant=_count_hits), ("page",), 1
