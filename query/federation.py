@@ -8,6 +8,7 @@ become one:
 two hits of the same query              rule by rule, as in a plain search (``query/ranking.py``)
 of different queries                    as Meilisearch's federation: scores of consecutive rules folded into one and
                                         weighted, sort values by themselves; equal ones by the queries' order
+hits of one index, all queries          ``maxTotalHits`` of that index at most, as one node gives it; totals count all
 ======================================  ================================================================================
 
 What always holds: one node's order is never changed. Who calls it: the multi-search route. It must not know: HTTP.
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 
 from query.distinct import DistinctValues
 from query.facets import merge_facets
+from query.federated_facets import add_facets
 from query.hybrid import weights
 from query.identity import identity_key
 from query.multi_search import FEDERATED_HITS_MAX, Federation, Query
@@ -31,7 +33,6 @@ from query.rules import IndexRules
 from query.search import LIMIT_DEFAULT, SearchKind
 from query.strip import strip_hit, view_of
 from query.weighted_scores import Item, compare_scores, compare_weighted, weighted_items
-from schemas.errors import InvalidSearchError
 from streams.marker import MARKER_FIELD
 
 Hit = Mapping[str, Any]
@@ -56,10 +57,17 @@ class FederatedCase:
 
 
 class Reach(NamedTuple):
-    """How far nodes' lists are asked for, and whether duplicates of the queries' own ``distinct`` are left in them."""
+    """How far nodes' lists are asked for.
+
+    Attributes:
+        length: most hits of one list; ``maxTotalHits`` may let a node give fewer.
+        plain: whether duplicates of the queries' own ``distinct`` are left in them.
+        last: whether nothing better can be asked for.
+    """
 
     length: int
     plain: bool = False
+    last: bool = False
 
 
 class IndexAnswers(NamedTuple):
@@ -67,38 +75,6 @@ class IndexAnswers(NamedTuple):
 
     case: FederatedCase
     answers: tuple[Mapping[str, Any], ...]
-
-
-def check_facet_orders(federation: Federation, indexes: Sequence[tuple[IndexRules, int | None]]) -> None:
-    """Refuse to add up facets whose values stand in one order in one index, and in another in another.
-
-    Args:
-        federation: the user's.
-        indexes: the rules of each index whose facets are counted, and the first query that is about it, if any.
-
-    Raises:
-        InvalidSearchError: with Meilisearch's code and message for the first such facet.
-    """
-    if not federation.merges_facets:
-        return
-    orders: dict[str, tuple[str, str]] = {}
-    for rules, position in indexes:
-        for name in federation.facets.get(rules.index) or ():
-            order = rules.facet_order(name)
-            former, known = orders.setdefault(name, (rules.index, order))
-            if known == order:
-                continue
-            place = f"Inside `.federation.facetsByIndex.{rules.index}`: "
-            note = "" if position is None else f"\n - Note: index `{rules.index}` used in `.queries[{position}]`"
-            message = (
-                f"Inconsistent order for values in facet `{name}`: index `{former}` orders {_ORDERS[known]}, but index"
-                f" `{rules.index}` orders {_ORDERS[order]}.\n - Hint: Remove `federation.mergeFacets` or change"
-                " `faceting.sortFacetValuesBy` to be consistent in settings."
-            )
-            raise InvalidSearchError("invalid_multi_search_facet_order", f"{place}{message}{note}")
-
-
-_ORDERS = {"alpha": "alphabetically", "count": "by count"}
 
 
 def federated_body(case: FederatedCase, _ask: Ask, part: Part) -> dict[str, Any]:
@@ -125,23 +101,31 @@ def further_reach(federation: Federation, indexes: Sequence[IndexAnswers]) -> Re
     """Return how far nodes are to be asked once more: ``distinct`` has left the window wanting; None where it has not.
 
     As in a plain search (``query/rounds.py``): longer lists where one ended although its node has more, and all the
-    duplicates where a hit that was refused may have hidden others on its own node.
+    duplicates where a hit that was refused may have hidden others on its own node. No node gives more of an index than
+    its ``maxTotalHits``: where duplicates fill that, nodes are asked once more to leave them out.
     """
     attributes = (
         distinct_attribute(query.search, found.case.rules) for found in indexes for query in found.case.queries
     )
     if not any(attributes):
         return None
-    reached, plain, end = _length(indexes[0].case), _is_plain(indexes[0].case), _end(federation)
-    if reached >= FEDERATED_HITS_MAX:
+    end = _end(federation)
+    reached, plain, last = indexes[0].case.reach or Reach(end)
+    if last or (reached >= FEDERATED_HITS_MAX and not plain):
         return None
     merged = _merge(federation, indexes)
     if merged.orphaned and not plain and not any(found.case.rules.distinct for found in indexes):
         return Reach(min(max(end * LONGER_FACTOR, PLAIN_HITS_MIN), FEDERATED_HITS_MAX), plain=True)
     if not merged.short:
         return None
-    last = reached >= end * LONGER_FACTOR ** (LONGER_MAX - 1)
-    return Reach(FEDERATED_HITS_MAX if last else min(reached * LONGER_FACTOR, FEDERATED_HITS_MAX), plain)
+    spent = [_length(case) >= min(case.rules.hits_max, FEDERATED_HITS_MAX) for case in merged.short]
+    if plain and any(spent):
+        # More duplicates than a node gives hits: then the lists that nodes made are the better ones.
+        return Reach(reached, last=True)
+    if all(spent):
+        return None
+    farthest = reached >= end * LONGER_FACTOR ** (LONGER_MAX - 1)
+    return Reach(FEDERATED_HITS_MAX if farthest else min(reached * LONGER_FACTOR, FEDERATED_HITS_MAX), plain)
 
 
 def merge_federated(federation: Federation, indexes: Sequence[IndexAnswers]) -> dict[str, Any]:
@@ -172,7 +156,9 @@ def _end(federation: Federation) -> int:
 
 
 def _length(case: FederatedCase) -> int:
-    return _end(case.federation) if case.reach is None else case.reach.length
+    """Return how many hits of the index a node is asked for: no more than it would give."""
+    length = _end(case.federation) if case.reach is None else case.reach.length
+    return min(length, case.rules.hits_max)
 
 
 def _is_plain(case: FederatedCase) -> bool:
@@ -213,39 +199,77 @@ class _Merged(NamedTuple):
     Attributes:
         hits: up to the window's end.
         duplicates: how many were left out as duplicates of another node's.
-        short: whether a list ended before the window did although its node has more.
+        short: of which indexes a list ended before the window did although its node has more; one may be named twice.
         orphaned: whether nodes may have left out hits that are no duplicates in the whole (``query.distinct``).
     """
 
     hits: Sequence[_Candidate]
     duplicates: int
-    short: bool
+    short: Sequence[FederatedCase]
     orphaned: bool
 
 
 def _merge(federation: Federation, indexes: Sequence[IndexAnswers]) -> _Merged:
     lists = [[_candidate(found.case, hit) for hit in answer["hits"]] for found in indexes for answer in found.answers]
-    lengths = [_length(found.case) for found in indexes for _ in found.answers]
+    own_lists = [_OwnList(found.case) for found in indexes]
+    owners = [own for own, found in zip(own_lists, indexes, strict=True) for _ in found.answers]
     order, end = cmp_to_key(_Comparison()), _end(federation)
     heads = {source: 0 for source, found in enumerate(lists) if found}
-    seen: dict[int | None, DistinctValues] = {}
+    shown = None if federation.distinct is None else DistinctValues(federation.distinct)
     merged: list[_Candidate] = []
-    duplicates, short = 0, False
+    short: list[FederatedCase] = []
+    duplicates = 0
     while heads and len(merged) < end:
         source = min(heads, key=lambda number: order(lists[number][heads[number]]))
-        candidate = lists[source][heads[source]]
-        attribute = distinct_attribute(candidate.query.search, candidate.case.rules)
-        position = candidate.query.position if federation.distinct is None else None
-        values = None if attribute is None else seen.setdefault(position, DistinctValues(attribute))
-        if values is None or values.add(candidate.hit):
+        candidate, own = lists[source][heads[source]], owners[source]
+        if own.takes(candidate) and (shown is None or shown.add(candidate.hit)):
             merged.append(candidate)
         else:
             duplicates += 1
         heads[source] += 1
-        if heads[source] == len(lists[source]):
+        if own.is_full:
+            heads = {other: place for other, place in heads.items() if owners[other] is not own}
+        elif heads[source] == len(lists[source]):
             del heads[source]
-            short = short or (len(lists[source]) >= lengths[source] and len(merged) < end)
-    return _Merged(merged, duplicates, short, any(values.orphaned for values in seen.values()))
+            if len(lists[source]) >= _length(own.case) and len(merged) < end:
+                short.append(own.case)
+    return _Merged(merged, duplicates, short, any(own.orphaned for own in own_lists))
+
+
+class _OwnList:
+    """How much the merged list has taken of one index's list.
+
+    Meilisearch 1.50 (``SearchByIndex::execute``) makes a list of each index first, of all its queries together: without
+    duplicates within the index, and no longer than the window's end and ``maxTotalHits``. Only then it merges these
+    lists. So a hit counts here also where the merged list refuses it, as another index has shown its value.
+    """
+
+    __slots__ = ("_left", "_seen", "case")
+
+    def __init__(self, case: FederatedCase) -> None:
+        self.case = case
+        self._left = min(_end(case.federation), case.rules.hits_max)
+        self._seen: dict[int | None, DistinctValues] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the list ends here; nodes may have more."""
+        return not self._left
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether a refused hit may have hidden others on its own node."""
+        return any(values.orphaned for values in self._seen.values())
+
+    def takes(self, candidate: _Candidate) -> bool:
+        """Return whether the next hit in order belongs to the list: no duplicate of one before."""
+        attribute = distinct_attribute(candidate.query.search, self.case.rules)
+        if attribute is not None:
+            position = candidate.query.position if self.case.federation.distinct is None else None
+            if not self._seen.setdefault(position, DistinctValues(attribute)).add(candidate.hit):
+                return False
+        self._left -= 1
+        return True
 
 
 class _Comparison:
@@ -338,7 +362,7 @@ def _facets(federation: Federation, indexes: Sequence[IndexAnswers]) -> tuple[di
     if not by_index:
         return {}, {}
     if federation.merges_facets:
-        return _merged_facets(by_index, orders, federation.values_max), inexact
+        return add_facets(by_index, orders, federation.values_max), inexact
     return {"facetsByIndex": by_index}, inexact
 
 
@@ -347,30 +371,3 @@ def _without_marker(part: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         kind: {name: found for name, found in part.get(kind, {}).items() if name != MARKER_FIELD}
         for kind in ("distribution", "stats")
     }
-
-
-def _merged_facets(
-    by_index: Mapping[str, Mapping[str, Any]], orders: Mapping[str, str], values_max: int | None
-) -> dict[str, Any]:
-    """Return the facets of all indexes added up, by the text of the values."""
-    counts: dict[str, dict[str, int]] = {}
-    stats: dict[str, dict[str, float]] = {}
-    for part in by_index.values():
-        for name, values in part["distribution"].items():
-            own = counts.setdefault(name, {})
-            for text, count in values.items():
-                own[text] = own.get(text, 0) + count
-        for name, found in part["stats"].items():
-            known = stats.setdefault(name, dict(found))
-            stats[name] = {"min": min(known["min"], found["min"]), "max": max(known["max"], found["max"])}
-    shown = {name: _ordered(counts[name], orders[name])[:values_max] for name in sorted(counts)}
-    return {
-        "facetDistribution": {name: dict(values) for name, values in shown.items()},
-        "facetStats": {name: stats[name] for name in sorted(stats)},
-    }
-
-
-def _ordered(values: Mapping[str, int], order: str) -> list[tuple[str, int]]:
-    if order == "count":
-        return sorted(values.items(), key=lambda entry: -entry[1])
-    return sorted(values.items())

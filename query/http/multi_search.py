@@ -12,11 +12,11 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from query.federated_facets import check_facet_orders
 from query.federation import (
     FederatedCase,
     IndexAnswers,
     Reach,
-    check_facet_orders,
     decide_federated,
     federated_body,
     further_reach,

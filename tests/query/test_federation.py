@@ -1,19 +1,26 @@
 """Federated searches over shards, with one embedded engine's federation as oracle."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from query.federation import FederatedCase, IndexAnswers, check_facet_orders, federated_body, merge_federated
+from query.federation import (
+    FederatedCase,
+    IndexAnswers,
+    Reach,
+    federated_body,
+    further_reach,
+    merge_federated,
+)
 from query.multi_search import Federation, Query
 from query.rounds import ROUNDS_MAX, Ask, Purpose
 from query.routing import Part
 from query.rules import IndexRules
 from query.search import SearchRequest
-from schemas.errors import InvalidSearchError
 from schemas.ids import NodeId, ShardId
 from streams.marker import marker_of, shards_filter
 from tests.query.embedded import EmbeddedIndex, ShardedIndex, ids_of
@@ -75,6 +82,51 @@ def test_federation_over_shards_equals_the_single_engines(
     }
     if not federation.get("limit") and not federation.get("page"):
         assert sorted(ids_of(got["hits"])) == sorted(ids_of(wanted["hits"]))
+
+
+def _capped(hits_max: int) -> dict[str, Any]:
+    return {**SETTINGS, "pagination": {"maxTotalHits": hits_max}}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    DOCUMENTS,
+    QUERIES,
+    st.integers(1, 8),
+    st.sampled_from([{}, {"limit": 3, "offset": 2}, {"limit": 100, "offset": 4}, {"page": 2, "hitsPerPage": 4}]),
+    st.sampled_from([{}, {"distinct": "kind"}]),
+)
+def test_federation_ends_where_the_single_engines_does(
+    documents: list[dict[str, Any]],
+    queries: list[dict[str, Any]],
+    hits_max: int,
+    federation: Mapping[str, Any],
+    distinct: Mapping[str, Any],
+) -> None:
+    """At ``maxTotalHits`` of all queries of an index together, with its best hits, and totals that count all."""
+    body = {"queries": queries, "federation": {**federation, **distinct}}
+
+    wanted = EmbeddedIndex("films", _capped(hits_max), documents).multi_search(body)
+    got = ShardedIndex("films", _capped(hits_max), documents).federated(body)
+
+    assert _scores(got) == pytest.approx(_scores(wanted))
+    if not distinct:
+        shown = ("hits", "processingTimeMs")
+        assert {name: value for name, value in got.items() if name not in shown} == {
+            name: value for name, value in wanted.items() if name != "hits"
+        }
+
+
+def test_no_hit_beyond_what_one_node_gives_stands_for_better_ones() -> None:
+    """One node has all the best hits, more than ``maxTotalHits``: worse ones of other nodes do not follow them."""
+    documents = [{"id": number, "text": "moon"} for number in range(20)]
+    documents += [{"id": number, "text": "moonlight"} for number in range(20, 60)]
+    sharded = ShardedIndex("films", _capped(4), documents)
+
+    got = sharded.federated({"queries": [{"indexUid": "films", "q": "moon"}], "federation": {"limit": 50}})
+
+    assert [hit["text"] for hit in got["hits"]] == ["moon"] * 4
+    assert got["estimatedTotalHits"] == 60
 
 
 VALUES: st.SearchStrategy[Any] = st.sampled_from(["a", "b", "c", "d", None])
@@ -144,25 +196,6 @@ def test_facets_that_nodes_cut_are_named_by_index() -> None:
     )
 
     assert got["_miroir"] == {"inexactFacets": {"films": ["kind"]}}
-
-
-def test_merged_facets_of_two_orders_are_refused() -> None:
-    """In Meilisearch's words; facets that are not merged may stand as each index says."""
-    films = IndexRules(index="films", primary_key="id", facet_orders={"kind": "count"})
-    books = IndexRules(index="books", primary_key="id")
-    facets = {"films": ("n", "kind"), "books": ("kind",)}
-
-    check_facet_orders(Federation(facets=facets), [(films, 1), (books, 0)])
-    check_facet_orders(Federation(facets={"films": ("kind",), "books": None}, merges_facets=True), [(films, 1)])
-    with pytest.raises(InvalidSearchError) as refused:
-        check_facet_orders(Federation(facets=facets, merges_facets=True), [(books, 0), (films, 1)])
-
-    assert refused.value.code == "invalid_multi_search_facet_order"
-    assert str(refused.value) == (
-        "Inside `.federation.facetsByIndex.films`: Inconsistent order for values in facet `kind`: index `books` orders"
-        " alphabetically, but index `films` orders by count.\n - Hint: Remove `federation.mergeFacets` or change"
-        " `faceting.sortFacetValuesBy` to be consistent in settings.\n - Note: index `films` used in `.queries[1]`"
-    )
 
 
 def _scores(answer: Mapping[str, Any]) -> list[float]:
@@ -236,6 +269,52 @@ def test_distinct_of_a_query_holds_across_nodes() -> None:
     assert body["estimatedTotalHits"] == 2
 
 
+def test_each_index_gives_as_many_hits_as_its_own_settings_let_it() -> None:
+    """Of all its queries together; what another index has then follows, and all are counted."""
+    few = IndexRules(index="films", primary_key="id", hits_max=2)
+    films = _case(Query(0, "films", SearchRequest()), Query(2, "films", SearchRequest()), rules=few)
+    books = _case(Query(1, "books", SearchRequest()), rules=IndexRules(index="books", primary_key="id"))
+    answers = [
+        IndexAnswers(films, (_answer(_hit(1, 0, 0.9), _hit(2, 1, 0.7)), _answer(_hit(3, 0, 0.8), _hit(4, 1, 0.6)))),
+        IndexAnswers(books, (_answer(_hit(5, score=0.75)), _answer(_hit(6, score=0.1)))),
+    ]
+
+    body = merge_federated(Federation(), answers)
+
+    assert ids_of(body["hits"]) == [1, 3, 5, 6]
+    assert body["estimatedTotalHits"] == 6
+
+
+def test_hit_whose_value_another_index_has_shown_uses_up_its_place() -> None:
+    """An index's list is made, and cut, before lists are merged; a duplicate within it takes no place."""
+    federation, search = Federation(distinct="kind"), SearchRequest(distinct="kind")
+    few = IndexRules(index="films", primary_key="id", hits_max=2)
+    films = _case(Query(0, "films", search), rules=few, federation=federation)
+    books = _case(Query(1, "books", search), rules=replace(few, index="books"), federation=federation)
+    ours = _answer(_hit(1, score=0.8, kind="a"), _hit(2, score=0.6, kind="b"))
+    others = _answer(_hit(3, score=0.7, kind="A"), _hit(4, score=0.5, kind="c"))
+
+    body = merge_federated(
+        federation, [IndexAnswers(films, (ours, others)), IndexAnswers(books, (_answer(_hit(5, kind="a")),))]
+    )
+
+    assert ids_of(body["hits"]) == [5, 2]
+
+
+def test_duplicates_that_fill_all_a_node_gives_are_left_out_again() -> None:
+    """No longer list can be had, so the last one is what nodes make of it themselves."""
+    rules = IndexRules(index="films", primary_key="id", hits_max=3)
+    case = _case(Query(0, "films", SearchRequest(distinct="kind")), rules=rules)
+    orphans = (_answer(_hit(1, kind="a")), _answer(_hit(2, score=0.9, kind=["a", "b"])))
+    filled = tuple(_answer(*(_hit(number, kind="a") for number in range(first, first + 3))) for first in (0, 3))
+
+    plain = further_reach(Federation(), [IndexAnswers(case, orphans)])
+    assert plain == Reach(200, plain=True)
+    last = further_reach(Federation(), [IndexAnswers(replace(case, reach=plain), filled)])
+    assert last == Reach(200, last=True)
+    assert further_reach(Federation(), [IndexAnswers(replace(case, reach=last), orphans)]) is None
+
+
 def test_equal_hits_of_two_nodes_are_told_apart_by_an_id_within_an_object() -> None:
     """Whichever node answers first."""
     case = _case(Query(0, "films", SearchRequest()), rules=IndexRules(index="films", primary_key="meta.id"))
@@ -259,3 +338,14 @@ def test_node_is_asked_for_its_shards_and_the_head_of_the_list() -> None:
     assert asked["filter"] == ["kind = a", shards_filter([ShardId(0)])]
     assert asked["attributesToRetrieve"] == ["title", "id"]
     assert "limit" not in asked
+
+
+def test_node_is_asked_for_no_more_than_it_gives() -> None:
+    """That is ``maxTotalHits``, however far the window or a later round reaches."""
+    rules = IndexRules(index="films", primary_key="id", hits_max=12)
+    case = _case(Query(0, "films", SearchRequest()), rules=rules, federation=Federation(offset=5, limit=10))
+    paged = replace(case, federation=Federation(page=3), reach=Reach(240))
+
+    asked = [federated_body(each, ASK, PARTS[0])["federation"] for each in (case, paged)]
+
+    assert asked == [{"offset": 0, "limit": 12}, {"page": 1, "hitsPerPage": 12}]

@@ -205,7 +205,7 @@ def federate(multi: MultiSearch, open_index: Callable[[str], IndexReader]) -> di
     federation = multi.federation
     assert federation is not None
     start, end = _window(federation)
-    candidates: list[_Candidate] = []
+    lists: dict[str, list[_Candidate]] = {}
     totals: dict[str, int] = {}
     readers: dict[str, IndexReader] = {}
     for place, given in enumerate(multi.queries):
@@ -217,25 +217,36 @@ def federate(multi: MultiSearch, open_index: Callable[[str], IndexReader]) -> di
                 check_distinct(federation.distinct, reader, f"Index `{reader.uid}`: ")
                 # Each list by itself is rid of duplicates first: so the page is filled from behind them.
                 query = replace(given, request=replace(given.request, distinct=federation.distinct))
-            found = find(reader, query.request, 0, end)
+            found = find(reader, query.request, 0, _own_end(end, reader))
         except ApiError as error:
             raise ApiError(error.code, f"Inside `.queries[{place}]`: {error.message}", status=400) from None
         totals[query.index_uid] = totals.get(query.index_uid, 0) | found.sorted.candidates
-        candidates.extend(_candidate(place, query, reader, found, hit) for hit in found.sorted.hits)
+        own = lists.setdefault(query.index_uid, [])
+        own.extend(_candidate(place, query, reader, found, hit) for hit in found.sorted.hits)
     for uid, names in federation.facets_by_index.items():
         if uid not in readers and names is not None:
             _check_unused(uid, open_index)
-    candidates.sort(key=cmp_to_key(_compare))
-    merged = once = _once_each(candidates)
-    if federation.distinct is not None:
-        merged = _distinct(once, federation.distinct)
+    heads: list[_Candidate] = []
+    refused: list[_Candidate] = []
+    for uid, own in lists.items():
+        own.sort(key=cmp_to_key(_compare))
+        head, duplicates = _distinct(_once_each(own), federation.distinct, _own_end(end, readers[uid]))
+        heads += head
+        refused += duplicates
+    heads.sort(key=cmp_to_key(_compare))
+    merged, duplicates = _distinct(heads, federation.distinct, len(heads))
+    for candidate in refused + duplicates:
+        totals[candidate.query.index_uid] &= ~(1 << candidate.hit.number)
     hits = [_show(candidate) for candidate in merged[start:end]]
     total = sum(numbers.bit_count() for numbers in totals.values())
-    if federation.distinct is not None:
-        total -= len(once) - len(merged)
     answer: dict[str, Any] = {"hits": hits, **_totals(federation, total)}
     answer.update(_facets(federation, totals, readers))
     return answer
+
+
+def _own_end(end: int, reader: IndexReader) -> int:
+    """Return where the list of one index ends, of each of its queries and of all together: totals count on."""
+    return min(end, reader.settings.max_total_hits)
 
 
 def _window(federation: Federation) -> tuple[int, int]:
@@ -332,26 +343,30 @@ def _by_value(left: Any, right: Any, *, ascending: bool) -> int:
 
 
 def _once_each(candidates: list[_Candidate]) -> list[_Candidate]:
-    seen: set[tuple[str, int]] = set()
-    kept = []
+    """Keep the best hit of each document of one index."""
+    best: dict[int, _Candidate] = {}
     for candidate in candidates:
-        key = (candidate.query.index_uid, candidate.hit.number)
-        if key not in seen:
-            seen.add(key)
-            kept.append(candidate)
-    return kept
+        best.setdefault(candidate.hit.number, candidate)
+    return list(best.values())
 
 
-def _distinct(candidates: list[_Candidate], field: str) -> list[_Candidate]:
-    """Keep the best document of each value, over all indexes; those without a value all stay."""
+def _distinct(candidates: list[_Candidate], field: str | None, limit: int) -> tuple[list[_Candidate], list[_Candidate]]:
+    """Return the first ``limit`` hits, each value once, and duplicates before their last; without a value all stay."""
+    if field is None:
+        return candidates[:limit], []
     seen: set[str | float] = set()
-    kept = []
+    kept: list[_Candidate] = []
+    refused: list[_Candidate] = []
     for candidate in candidates:
+        if len(kept) == limit:
+            break
         values = distinct_values(candidate.reader.document(candidate.hit.number), field)
-        if not values & seen:
+        if values & seen:
+            refused.append(candidate)
+        else:
             seen |= values
             kept.append(candidate)
-    return kept
+    return kept, refused
 
 
 def _show(candidate: _Candidate) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Federated searches of the embedded node: what is refused, and facets that are merged."""
+"""Federated searches of the embedded node: what is refused, where lists end, and facets that are merged."""
 
 from typing import Any
 
@@ -44,3 +44,35 @@ def test_merged_facets_are_ordered_and_then_cut(order: str, values_max: int | No
     found = answer["facetDistribution"]["kind"]
     assert sorted(found.items()) == sorted(wanted.items())
     assert list(found.values()) == list(wanted.values())
+
+
+@pytest.mark.parametrize(
+    ("federation", "total"),
+    [({"limit": 9}, "estimatedTotalHits"), ({"hitsPerPage": 9}, "totalHits")],
+    ids=["window", "page"],
+)
+def test_index_gives_max_total_hits_to_all_its_queries_together(federation: dict[str, Any], total: str) -> None:
+    """Each index for itself; totals count what is beyond, too."""
+    settings = {"filterableAttributes": ["kind"], "pagination": {"maxTotalHits": 3}}
+    index = EmbeddedIndex("films", settings, DOCUMENTS)
+    films = [{"indexUid": "films", "filter": f"kind = {kind}"} for kind in "ab"]
+
+    one = index.multi_search({"federation": federation, "queries": films})
+    two = index.multi_search({"federation": federation, "queries": [*films, {"indexUid": "books"}]})
+
+    assert [hit["kind"] for hit in one["hits"]] == ["a", "a", "b"]
+    assert one[total] == 5
+    assert [hit["_federation"]["indexUid"] for hit in two["hits"]] == ["films"] * 3 + ["books"] * 3
+    assert two[total] == 14
+
+
+def test_distinct_of_a_federation_is_of_lists_that_are_cut_already() -> None:
+    """What another index has shown used up a place in its own list; duplicates within one index do not."""
+    settings = {"filterableAttributes": ["kind"], "pagination": {"maxTotalHits": 2}}
+    index = EmbeddedIndex("films", settings, DOCUMENTS)
+    queries = [{"indexUid": "films"}, {"indexUid": "books", "filter": "kind != a"}]
+
+    answer = index.multi_search({"federation": {"distinct": "kind"}, "queries": queries})
+
+    found = [(hit["kind"], hit["_federation"]["indexUid"]) for hit in answer["hits"]]
+    assert found == [("a", "films"), ("b", "films"), ("c", "books")]
