@@ -48,6 +48,9 @@ TRIES_MAX = 3
 
 _CODE = "invalid_document_filter"
 
+_NOTHING: Mapping[str, Any] = {"limit": 0}
+"""What a part is asked for that has come up for some shards of another one, in the place of a node that has failed."""
+
 Documents = list[Mapping[str, Any]]
 
 
@@ -98,7 +101,7 @@ class _Listing:
         return route
 
     async def ask(self, parts: Iterable[Part], bodies: Mapping[ShardId, Mapping[str, Any]]) -> Gathered:
-        """Return what the parts answer, each to the body under its first shard.
+        """Return what the parts answer, each to the body under its first shard; to one without a body, nothing.
 
         Raises:
             _ForgottenError: shards are missing because the view is old.
@@ -106,7 +109,8 @@ class _Listing:
         """
 
         def build(part: Part) -> NodeQuestion:
-            body = bodies[next(shard for shard in part.shards if shard in bodies)]
+            # A part that several nodes answer cannot be cut as the whole was: whoever asks sees it in the shards.
+            body = next((bodies[shard] for shard in part.shards if shard in bodies), _NOTHING)
             condition = with_shards(self.wanted.condition, part.shards)
             return NodeQuestion("POST", self.path, orjson.dumps({**body, "filter": condition}))
 

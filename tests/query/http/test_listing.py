@@ -60,6 +60,24 @@ async def test_index_of_many_shards_is_listed_node_after_node(stand: Stand) -> N
     assert sum(len(node.fetches) for node in stand.nodes.values()) < 20
 
 
+async def test_list_of_many_shards_is_whole_where_a_node_fails_between_counting_and_reading(stand: Stand) -> None:
+    """What it was asked for is then with several nodes, cut otherwise: the page begins anew."""
+    index = await stand.films(50, shards=70)
+    service = stand.service
+    first, second, *_ = service.route(index, service.readable(index), 0).parts
+    held = stand.nodes[second.node].held = asyncio.Event()
+
+    async with asyncio.TaskGroup() as group:
+        listed = group.create_task(stand.call("GET", "/indexes/films/documents?limit=100"))
+        await stand.until_held(second.node)
+        await stand.nodes[first.node].stop()
+        held.set()
+
+    reply = listed.result()
+    assert (reply.status, reply.body["total"]) == (200, 50), reply.body
+    assert sorted(document["id"] for document in reply.body["results"]) == list(range(50))
+
+
 async def test_documents_are_fetched_by_ids_from_their_own_shards(stand: Stand) -> None:
     """A list of ids gives those that exist, once each, in order, without asking shards that can have none of them."""
     await stand.films(5)
