@@ -34,5 +34,6 @@ class NodeAsker(Protocol):
             NodeTimeoutError: no answer within ``timeout_s`` seconds.
             NodeBusyError: it says that it is overloaded; ``NodeFullError`` where too many requests are under way at it.
             NodeForgotError: it does not know the key: the key was replaced, or the disk lost.
-            NodeRejectedError: another answer that is no success; status, Meilisearch's code and message.
+            NodeRejectedError: another answer that is no success; status, Meilisearch's code and message. Also one
+                too large to be read: 413 ``payload_too_large``, as if the node had refused to give so much.
         """

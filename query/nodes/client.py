@@ -36,6 +36,7 @@ HEADS_MAX = 4096
 
 _OK = range(200, 300)
 _OVERLOADED = (429, 503)
+_OVERLONG = "The page is too large, ask for a smaller `limit` or `offset`, or for fewer attributes"
 
 
 class NodeClient:
@@ -84,9 +85,9 @@ class NodeClient:
         except TimeoutError as error:
             raise NodeTimeoutError(node.id, _action(question), f"no answer within {timeout_s:.2f} s") from error
         except OverlongAnswerError as error:
-            # Not the node's fault: it is not taken for one that does not answer.
-            action = _action(question)
-            raise NodeRejectedError(node.id, action, status=200, code="", detail=str(error)) from error
+            # Not the node's fault, and no other's answer would be shorter: it is the question that is refused.
+            action, detail = _action(question), f"{_OVERLONG}: {error}"
+            raise NodeRejectedError(node.id, action, status=413, code="payload_too_large", detail=detail) from error
         except CutError as error:
             kind = NodeUnreachableError if error.untouched else NodeGarbledError
             raise kind(node.id, _action(question), str(error)) from error

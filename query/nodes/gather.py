@@ -90,7 +90,7 @@ EMPTY = Gathered((), (), ())
 
 
 def is_verdict(error: NodeError) -> bool:
-    """Return whether the node refuses the question, as any other node would."""
+    """Return whether the node refuses the question, as any other node would; so where its answer would be too long."""
     if not isinstance(error, NodeRejectedError) or not error.code:
         return False
     return error.status in _VERDICTS and error.status not in _NOT_VERDICTS

@@ -29,6 +29,7 @@ class StubNode:
         fault: status and body to answer everything with but its health, or None.
         held: while set, searches and lists of documents wait for it.
         waiting: how many do.
+        overlong: whether hits and documents are more than anybody reads.
         searches: bodies of the searches it was asked, in order.
         fetches: bodies of the lists of documents it was asked, in order.
         program: which Meilisearch it says it is.
@@ -40,6 +41,7 @@ class StubNode:
     fault: tuple[int, dict[str, Any]] | None = None
     held: asyncio.Event | None = None
     waiting: int = 0
+    overlong: bool = False
     searches: list[dict[str, Any]] = field(default_factory=list)
     fetches: list[dict[str, Any]] = field(default_factory=list)
     program: str = "1.50.0"
@@ -96,10 +98,18 @@ class StubNode:
             await self.held.wait()
             self.waiting -= 1
 
-    async def _search(self, request: web.Request) -> web.Response:
+    async def _send_much(self, request: web.Request) -> web.StreamResponse:
+        """Begin to answer with a list of a hundred gigabytes."""
+        response = web.StreamResponse(headers={"Content-Length": str(100 * 10**9)})
+        await response.prepare(request)
+        return response
+
+    async def _search(self, request: web.Request) -> web.StreamResponse:
         body = orjson.loads(await request.read())
         self.searches.append(body)
         await self._hold()
+        if self.overlong:
+            return await self._send_much(request)
         uid = request.match_info["uid"]
         if "bad filter" in repr(body.get("filter")):
             words = f"Index `{uid}`: bad filter. Available: `{MARKER_FIELD}`, `year`."
@@ -119,10 +129,12 @@ class StubNode:
             answer |= {"facetDistribution": counts, "facetStats": {}}
         return web.json_response(answer)
 
-    async def _multi_search(self, request: web.Request) -> web.Response:
+    async def _multi_search(self, request: web.Request) -> web.StreamResponse:
         """Answer a federated search: of each document the hit with the greatest weight, by weight, then by id."""
         body = orjson.loads(await request.read())
         await self._hold()
+        if self.overlong:
+            return await self._send_much(request)
         best: dict[Any, dict[str, Any]] = {}
         for position, query in enumerate(body["queries"]):
             weight = query["federationOptions"]["weight"]
@@ -144,10 +156,12 @@ class StubNode:
         hits = [{"value": value, "count": count} for value, count in sorted(found.items())]
         return web.json_response({"facetHits": hits, "facetQuery": body.get("facetQuery")})
 
-    async def _fetch(self, request: web.Request) -> web.Response:
+    async def _fetch(self, request: web.Request) -> web.StreamResponse:
         body = orjson.loads(await request.read())
         self.fetches.append(body)
         await self._hold()
+        if self.overlong and body["limit"]:
+            return await self._send_much(request)
         found = self._selected(request.match_info["uid"], body)
         if "ids" in body:
             found = [document for document in found if str(document["id"]) in map(str, body["ids"])]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from query.ejection import FAULTS_MAX
 from schemas.keys import derive_key
 from tests.query.http.stand import NODE_KEY, SEARCH_KEYS, Stand, films
 from tests.query.http.stub_node import shards_of
@@ -76,6 +77,21 @@ async def test_list_of_many_shards_is_whole_where_a_node_fails_between_counting_
     reply = listed.result()
     assert (reply.status, reply.body["total"]) == (200, 50), reply.body
     assert sorted(document["id"] for document in reply.body["results"]) == list(range(50))
+
+
+@pytest.mark.parametrize("shards", [4, 70])
+async def test_page_too_large_to_be_read_is_refused_and_nobody_blamed(stand: Stand, shards: int) -> None:
+    """Elsewhere it would be as large: one such page after another took every node away."""
+    await stand.films(50, shards=shards)
+    for node in stand.nodes.values():
+        node.overlong = True
+
+    for _ in range(FAULTS_MAX):
+        listed = await stand.call("GET", "/indexes/films/documents?limit=100000000")
+        assert listed.error == (413, "payload_too_large")
+        assert "smaller `limit`" in listed.body["message"]
+
+    assert not stand.service.health.away
 
 
 async def test_documents_are_fetched_by_ids_from_their_own_shards(stand: Stand) -> None:

@@ -167,6 +167,23 @@ async def test_search_refused_by_nodes_shows_no_marker(stand: Stand) -> None:
     assert "_miroir" not in judged.body["message"]
 
 
+async def test_search_with_hits_too_large_to_be_read_is_refused(stand: Stand) -> None:
+    """With what to ask instead, also where a partial answer is wanted: it would have nothing."""
+    await stand.films()
+    for node in stand.nodes.values():
+        node.overlong = True
+
+    body = {"q": "film", "limit": 1000}
+    replies = [
+        await stand.call("POST", "/indexes/films/search", body, headers={"X-Miroir-Partial": partial})
+        for partial in ("false", "true")
+    ]
+    federated = await stand.call("POST", "/multi-search", {"queries": [{"indexUid": "films"}], "federation": {}})
+
+    assert [reply.error for reply in (*replies, federated)] == [(413, "payload_too_large")] * 3
+    assert not stand.service.health.away
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [

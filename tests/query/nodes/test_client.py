@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from query.nodes.client import NodeClient
+from query.nodes.gather import is_verdict
 from query.ports import NodeQuestion
 from schemas.errors import (
     NodeBusyError,
@@ -233,12 +234,15 @@ async def test_ask_answer_of_another_server_is_garbled(client: NodeClient, serve
 
 
 async def test_ask_answer_too_large_is_no_fault_of_the_nodes(client: NodeClient) -> None:
-    """The question is refused; the node is not taken for one that is gone."""
+    """The question is refused, with what to ask instead; the node is not taken for one that is gone."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"
     async with RawServer(answering(head)) as server:
         node = raw_node(server)
-        with pytest.raises(NodeRejectedError, match="more than"):
+        with pytest.raises(NodeRejectedError, match=r"smaller `limit`.*more than") as caught:
             await client.ask(node, QUESTION, timeout_s=5.0)
+
+    assert (caught.value.status, caught.value.code) == (413, "payload_too_large")
+    assert is_verdict(caught.value)
 
 
 async def test_ask_cancelled_closes_its_connection(client: NodeClient) -> None:

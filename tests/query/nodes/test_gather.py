@@ -285,15 +285,19 @@ async def test_gather_frozen_only_copy_leaves_the_other_shards_of_its_part() -> 
     assert gathered.missing == (1,)
 
 
-async def test_gather_refusal_of_the_question_is_its_verdict() -> None:
-    """A question that a node calls wrong is not put to others, and the node's words are kept."""
-    wrong = NodeRejectedError(A, "search", status=400, code="invalid_search_filter", detail="bad")
-    asker = FakeAsker(dict.fromkeys("abc", _fail(wrong)))
+@pytest.mark.parametrize(("status", "code"), [(400, "invalid_search_filter"), (413, "payload_too_large")])
+async def test_gather_refusal_of_the_question_is_its_verdict(status: int, code: str) -> None:
+    """A question that a node calls wrong is not put to others nor held against it, and the node's words are kept."""
+    wrong = NodeRejectedError(A, "search", status=status, code=code, detail="bad")
+    health = _health()
+    for _ in range(FAULTS_MAX):
+        asker = FakeAsker(dict.fromkeys("abc", _fail(wrong)))
 
-    gathered = await _gather(asker, TWO_COPIES)
+        gathered = await _gather(asker, TWO_COPIES, health=health)
 
-    assert gathered.verdict is wrong
-    assert len(asker.asked) == len({node for node, _ in asker.asked})
+        assert gathered.verdict is wrong
+        assert len(asker.asked) == len({node for node, _ in asker.asked})
+    assert not health.away
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500, 502])
