@@ -83,31 +83,37 @@ class Service:
         self._partial_indexes = frozenset(name.strip() for name in names if name.strip())
 
     def readable(self, index: IndexRecord, wanted: Wanted = ANY) -> Readable:
-        """Return whom to ask for each shard; made anew only when what it is made of has changed."""
+        """Return whom to ask for each shard; what nothing special is wanted of, made anew only when it has changed."""
+        remembered = self._remembered(index)
+        return remembered.readable if wanted is ANY else self._usable(index, self.health.away, wanted)
+
+    def _remembered(self, index: IndexRecord) -> _Remembered:
+        """Return what is readable now, made anew only when what it is made of has changed."""
         views, version = self.views, self.health.version
         found = self._readable.get(index.uid)
-        current = (
+        if (
             found is not None
             and found.topology is views.searched
             and found.progress is views.progress
             and found.health == version
-        )
-        if found is not None and current and wanted is ANY:
-            return found.readable
-        readable = self._usable(index, self.health.away, wanted)
-        if wanted is ANY:
-            alike = self._alike(index, readable)
-            spare = self._usable(index, {}, ANY) if self.health.away else ()
-            behind = self._behind(index)
-            self._readable[index.uid] = _Remembered(
-                views.searched, views.progress, version, readable, alike, spare, behind
-            )
-        return readable
+        ):
+            return found
+        readable = self._usable(index, self.health.away, ANY)
+        alike = self._alike(index, readable)
+        spare = self._usable(index, {}, ANY) if self.health.away else ()
+        behind = self._behind(index)
+        found = _Remembered(views.searched, views.progress, version, readable, alike, spare, behind)
+        self._readable[index.uid] = found
+        return found
 
     def behind(self, uid: IndexUid) -> tuple[ShardId, ...]:
-        """Return the shards that are read from copies which lack something, as there are no better ones; in order."""
-        found = self._readable.get(uid)
-        return () if found is None else found.behind
+        """Return the shards that are read from copies which lack something, as there are no better ones; in order.
+
+        They are those of the last read, whatever was wanted of its copies: a copy that has caught up since was behind
+        when it answered. An index that is empty, as it has no primary key, is read from no copy.
+        """
+        found, index = self._readable.get(uid), self.views.searched.indexes.get(uid)
+        return () if found is None or index is None or index.primary_key is None else found.behind
 
     def unread(self, index: IndexRecord) -> Sequence[Mapping[NodeId, str]]:
         """Return of each shard the copies that may not be read now, with the reason."""

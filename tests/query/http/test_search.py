@@ -108,6 +108,25 @@ async def test_search_of_copies_that_have_never_been_whole_says_so(stand: Stand)
     assert "X-Miroir-Degraded" not in plain.headers
 
 
+@pytest.mark.parametrize("header", [("X-Miroir-Max-Lag", "100 records"), ("X-Miroir-Token", "films:2@0")], ids=str)
+async def test_search_with_demands_says_what_its_copies_lack(stand: Stand, header: tuple[str, str]) -> None:
+    """Also where no search without demands has come since the copies were seen to lack it, or to have it again."""
+    index = await stand.films()
+    whole = [stand.service.views.progress.of(each) for each in stand.topology.replicas_of(index.uid, ShardId(2))]
+    await stand.call("POST", "/indexes/films/search", {})
+    for replica in stand.topology.replicas_of(index.uid, ShardId(2)):
+        await stand.see(replica, cursor=Position(1), end=Position(9), at_end_ms=0)
+
+    lacking = await stand.call("POST", "/indexes/films/search", {}, headers=dict([header]))
+    for replica, progress in zip(stand.topology.replicas_of(index.uid, ShardId(2)), whole, strict=True):
+        assert progress is not None
+        await stand.see(replica, cursor=progress.cursor, end=progress.end, at_end_ms=progress.at_end_ms)
+    lacks_nothing = await stand.call("POST", "/indexes/films/search", {}, headers=dict([header]))
+
+    assert lacking.body["_miroir"]["coverage"]["behind"] == [2]
+    assert "_miroir" not in lacks_nothing.body
+
+
 async def test_search_that_asks_for_a_partial_answer_gets_one(stand: Stand) -> None:
     """With a copy missing, a partial answer says so in header and body."""
     await stand.films()

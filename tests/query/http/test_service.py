@@ -7,7 +7,7 @@ import pytest
 from query.http.service import TRIES_MAX, checked_uid
 from query.nodes.gather import Gathered
 from schemas.errors import InvalidRequestError, NodeForgotError
-from schemas.ids import IndexUid, NodeId, SettingsVersion, ShardId
+from schemas.ids import IndexUid, NodeId, Position, SettingsVersion, ShardId
 from tests.query.http.stand import Stand
 
 
@@ -33,6 +33,24 @@ async def test_readable_copies_are_remembered_until_something_changes(stand: Sta
     assert not any("a" in nodes for nodes in second)
     assert "a" not in {part.node for part in route.parts}
     assert route.spare == first
+
+
+async def test_index_that_is_made_again_lacks_nothing_of_the_former(stand: Stand) -> None:
+    """Nor does one that is deleted; without a primary key it is empty, and read from no copy."""
+    index = await stand.films()
+    replicas = stand.topology.replicas_of(index.uid, ShardId(2))
+    for replica in replicas:
+        await stand.see(replica, cursor=Position(1), end=Position(9), at_end_ms=0)
+    stand.service.readable(index)
+    assert stand.service.behind(index.uid) == (2,)
+
+    await stand.call("POST", "/_miroir/requests", {"kind": "delete_index", "uid": "films"})
+    await stand.until(lambda: index.uid not in stand.service.views.searched.indexes)
+    assert stand.service.behind(index.uid) == ()
+
+    await stand.call("POST", "/_miroir/requests", {"kind": "create_index", "uid": "films", "shards": 4})
+    await stand.until(lambda: index.uid in stand.service.views.searched.indexes)
+    assert stand.service.behind(index.uid) == ()
 
 
 async def _asked(stand: Stand) -> set[str]:
