@@ -104,6 +104,9 @@ class Service:
         behind = self._behind(index)
         found = _Remembered(views.searched, views.progress, version, readable, alike, spare, behind)
         self._readable[index.uid] = found
+        # Each one keeps a whole view of the log alive: of indexes that are no more, nobody will ask for a newer.
+        for gone in self._readable.keys() - views.searched.indexes.keys():
+            del self._readable[gone]
         return found
 
     def behind(self, uid: IndexUid) -> tuple[ShardId, ...]:

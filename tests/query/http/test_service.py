@@ -1,10 +1,11 @@
 """What routes find in a query service, and whom it asks."""
 
 import asyncio
+import gc
 
 import pytest
 
-from query.http.service import TRIES_MAX, checked_uid
+from query.http.service import TRIES_MAX, Service, checked_uid
 from query.nodes.gather import Gathered
 from schemas.errors import InvalidRequestError, NodeForgotError
 from schemas.ids import IndexUid, NodeId, Position, SettingsVersion, ShardId
@@ -33,6 +34,20 @@ async def test_readable_copies_are_remembered_until_something_changes(stand: Sta
     assert not any("a" in nodes for nodes in second)
     assert "a" not in {part.node for part in route.parts}
     assert route.spare == first
+
+
+async def test_views_of_deleted_indexes_are_let_go(stand: Stand) -> None:
+    """Once anything is read again: they would be kept as long as the service runs."""
+    films = await stand.films(4)
+    service = stand.service
+    service.readable(films)
+    former = service.views.searched
+    await stand.finished(await stand.call("POST", "/indexes/books/documents", [{"id": 1}]))
+    await stand.finished(await stand.call("DELETE", "/indexes/films"))
+
+    service.readable(service.views.searched.index(IndexUid("books")))
+
+    assert not [each for each in gc.get_referrers(former) if type(each).__module__ == Service.__module__]
 
 
 async def test_index_that_is_made_again_lacks_nothing_of_the_former(stand: Stand) -> None:
