@@ -4,6 +4,7 @@ What always holds: what is wrong is said with Meilisearch's own code and words, 
 the multi-search route. It must not know: settings, nodes.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,6 +34,13 @@ _REMOTE_OPTIONS = ("remote", "queryPosition")
 _OPTIONS = ("weight", *_REMOTE_OPTIONS)
 _MERGE_OPTIONS = ("maxValuesPerFacet",)
 _PAGINATION = ("limit", "offset", "page", "hitsPerPage")
+
+_PLACE = re.compile(r"(\A[^`]*`\.queries\[)(\d{1,3})(?=\])")
+"""Where a fault of one query is told: at the beginning. What follows may quote the user."""
+
+_COMPARISON = re.compile(r"\A[^`]*`\.queries\[\d+\]`: The results of queries #")
+_COMPARED = re.compile(r"(`\.?queries\[| quer(?:y|ies) #| and #)(\d{1,3})(?!\d)")
+"""Two queries whose ranking rules cannot be compared are named again and again, and nothing of the user is quoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,22 @@ def parse_multi_search(body: object) -> MultiSearch:
     if federation is not None and federation.distinct is not None:
         queries = tuple(_with_distinct(query, federation.distinct) for query in queries)
     return MultiSearch(queries, federation)
+
+
+def place_queries(message: str, positions: Sequence[int]) -> str:
+    """Return what a node says of queries with their places in the user's request.
+
+    Args:
+        message: it numbers the queries that the node was asked, from 0.
+        positions: of these, in order.
+    """
+
+    def placed(found: re.Match[str]) -> str:
+        number = int(found[2])
+        return f"{found[1]}{positions[number] if number < len(positions) else number}"
+
+    pattern = _COMPARED if _COMPARISON.match(message) else _PLACE
+    return pattern.sub(placed, message)
 
 
 def _with_distinct(query: Query, attribute: str) -> Query:

@@ -72,6 +72,7 @@ async def read_index(
     *,
     search: object,
     begun_s: float | None = None,
+    reword: Callable[[str], str] = str,
 ) -> Read[T]:
     """Return what the nodes that hold an index make of a reading.
 
@@ -82,6 +83,7 @@ async def read_index(
         prepare: makes the reading out of the index as it is now; checks it, too. Called again with a newer view.
         search: what is searched for, in a few words, for the log of slow searches: one that fails is written there.
         begun_s: when what this is a part of began, in the event loop's time: its deadline counts; None is now.
+        reword: puts what nodes say of their question into words about the user's.
 
     Raises:
         NotFoundError: there is no such index.
@@ -107,7 +109,7 @@ async def read_index(
     answered = tried.answered
     if answered.missing:
         try:
-            _judge(service, tried.index, answered, demands)
+            _judge(service, tried.index, answered, demands, reword)
         except MiroirError as error:
             # No route sees how it was asked then, and there is no search that it matters more of.
             note_slow(service, tried.trace.took_s, [(uid, tried.trace)], search, error=to_fault(error).message)
@@ -136,11 +138,13 @@ async def _ask_rounds(
     return answered, trace
 
 
-def _judge(service: Service, index: IndexRecord, answered: Answered[Any], demands: Demands) -> None:
+def _judge(
+    service: Service, index: IndexRecord, answered: Answered[Any], demands: Demands, reword: Callable[[str], str]
+) -> None:
     """Raise unless an answer without the missing shards is what was asked for."""
     gathered, missing = answered.gathered, answered.missing
     if (verdict := gathered.verdict) is not None:
-        raise to_search_error(verdict, index)
+        raise to_search_error(verdict, index, reword)
     extra = {"index": index.uid, "shards": missing, "errors": [str(error) for error in gathered.errors[:5]]}
     _log.warning("shards could not be asked", extra=extra)
     if service.is_partial(index.uid, asked=demands.partial):
@@ -156,8 +160,10 @@ def node_path(index: IndexRecord, action: str) -> str:
     return f"/indexes/{node_index_uid(index.uid, index.incarnation)}/{action}"
 
 
-def to_search_error(error: NodeRejectedError, index: IndexRecord) -> InvalidSearchError:
+def to_search_error(
+    error: NodeRejectedError, index: IndexRecord, reword: Callable[[str], str] = str
+) -> InvalidSearchError:
     """Return a node's refusal as it may be shown."""
     node_index = node_index_uid(index.uid, index.incarnation)
     message = strip_message(error.message, node_index=node_index, index=index.uid)
-    return InvalidSearchError(error.code or "bad_request", message)
+    return InvalidSearchError(error.code or "bad_request", reword(message))

@@ -30,7 +30,7 @@ from query.http.errors import Fault, FaultError, not_supported, to_fault
 from query.http.searching import SearchAnswer, coverage, run_search
 from query.http.service import Service, checked_uid, service_of
 from query.http.slow_searches import note_slow
-from query.multi_search import Federation, Query, parse_multi_search
+from query.multi_search import Federation, Query, parse_multi_search, place_queries
 from query.nodes.rounds import Reading
 from query.query_hash import hash_query
 from query.rules import IndexRules
@@ -135,7 +135,9 @@ async def _read_index(
         return Reading(MULTI_SEARCH, choice, partial(decide_federated, case), partial(federated_body, case))
 
     words = [query.search.q for query in queries]
-    return await read_index(service, uid, demands, prepare, search=words, begun_s=begun_s)
+    # Nodes are asked the queries of one index only, and number these.
+    reword = partial(place_queries, positions=[query.position for query in queries])
+    return await read_index(service, uid, demands, prepare, search=words, begun_s=begun_s, reword=reword)
 
 
 def _check_query(service: Service, query: Query) -> None:

@@ -4,11 +4,19 @@ from typing import Any
 
 import pytest
 
-from query.multi_search import QUERIES_MAX, Federation, Query, parse_multi_search
+from query.multi_search import QUERIES_MAX, Federation, Query, parse_multi_search, place_queries
 from query.search import SearchRequest, Window
 from schemas.errors import InvalidSearchError
 
 ONE = {"indexUid": "films"}
+COMPARED = (
+    "Inside `.queries[{1}]`: The results of queries #{0} and #{1} are incompatible: \n"
+    "  1. `queries[{0}].sort[0]`, `films.rankingRules[0]`: ascending sort rule(s) on field `year`\n"
+    "  2. `queries[{1}]`, `films.rankingRules[0..=3]`: relevancy rule(s) words, typo, proximity\n"
+    "  - cannot compare a relevancy rule with a sort rule\n"
+    "  - note: The ranking rules of query #{1} were modified during canonicalization:\n"
+    "    1. Removed relevancy rule `words` at position #1 in ranking rules"
+)
 
 
 def test_plain_queries_keep_their_places() -> None:
@@ -143,3 +151,22 @@ def test_distinct_of_a_query_and_of_the_federation_do_not_go_together() -> None:
         parse_multi_search(body)
 
     assert caught.value.code == "invalid_multi_search_distinct"
+
+
+@pytest.mark.parametrize(
+    ("told", "placed"),
+    [
+        ("Inside `.queries[1]`: bad filter", "Inside `.queries[7]`: bad filter"),
+        (
+            "Invalid value type at `.queries[0].q`: expected a string",
+            "Invalid value type at `.queries[2].q`: expected a string",
+        ),
+        ("Inside `.queries[0]`: a = '`.queries[1]`' and #1", "Inside `.queries[2]`: a = '`.queries[1]`' and #1"),
+        ("Inside `.queries[12]`: beyond those asked", "Inside `.queries[12]`: beyond those asked"),
+        ("Index `films`: `.queries[0]`", "Index `films`: `.queries[0]`"),
+        (COMPARED.format(0, 1), COMPARED.format(2, 7)),
+    ],
+)
+def test_queries_of_one_node_are_named_by_their_places_in_the_request(told: str, placed: str) -> None:
+    """Wherever Meilisearch names one; what it quotes of the user stays."""
+    assert place_queries(told, [2, 7]) == placed

@@ -137,6 +137,8 @@ class StubNode:
             return await self._send_much(request)
         best: dict[Any, dict[str, Any]] = {}
         for position, query in enumerate(body["queries"]):
+            if "bad filter" in repr(query.get("filter")):
+                return _error(400, "invalid_search_filter", f"Inside `.queries[{position}]`: bad filter")
             weight = query["federationOptions"]["weight"]
             for document in self._selected(query["indexUid"], query):
                 known = best.get(document["id"])

@@ -91,6 +91,19 @@ async def test_federated_search_is_one_list_of_all_indexes(stand: Stand) -> None
     assert all(hit["_federation"]["indexUid"] == "films" and "_miroir" not in hit for hit in reply.body["hits"])
 
 
+async def test_what_nodes_refuse_of_a_federated_search_names_the_users_query(stand: Stand) -> None:
+    """A node is asked the queries of one index only; its places are not the user's."""
+    await stand.films(4)
+    await stand.finished(await stand.call("POST", "/indexes/books/documents", [{"id": 1}]))
+    await stand.finished(await stand.call("PATCH", "/indexes/films/settings", {"filterableAttributes": ["genre"]}))
+    queries = [{"indexUid": "books"}, {"indexUid": "films"}, {"indexUid": "films", "filter": "genre = 'bad filter'"}]
+
+    reply = await stand.call("POST", "/multi-search", {"federation": {}, "queries": queries})
+
+    assert reply.error == (400, "invalid_search_filter")
+    assert reply.body["message"] == "Inside `.queries[2]`: bad filter"
+
+
 async def test_merged_facets_of_indexes_that_order_them_otherwise_are_refused(stand: Stand) -> None:
     """Before any node is asked, naming the facet."""
     await stand.films(4)
