@@ -7,8 +7,9 @@ that a node refuses, whatever is found is harmless. Who calls it: validation of 
 """
 
 import re
-import sys
 from typing import NamedTuple
+
+from schemas.filter_escapes import EscapeError, resolve_escapes
 
 _TOKEN = re.compile(
     r"""
@@ -21,8 +22,6 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(?:u\{?([0-9a-fA-F]{1,6})\}?|(.))", re.DOTALL)
-_CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _JOINTS = frozenset(("AND", "OR", "NOT"))
 
 
@@ -79,14 +78,15 @@ def _words(expression: str) -> list[_Word]:
         if match["geo"]:
             words.append(_Word("_geo", quoted=True, start=start, end=end))
         elif (inner := match["double"] if match["double"] is not None else match["single"]) is not None:
-            words.append(_Word(_ESCAPE.sub(_resolved, inner), quoted=True, start=start + 1, end=end - 1))
+            words.append(_Word(_resolved(inner, expression[start]), quoted=True, start=start + 1, end=end - 1))
         elif match["blank"] is None:
             words.append(_Word(match.group(), quoted=False, start=start, end=end))
     return words
 
 
-def _resolved(escape: re.Match[str]) -> str:
-    if escape[1] is not None:
-        code_point = int(escape[1], 16)
-        return chr(code_point) if code_point <= sys.maxunicode else ""
-    return _CONTROLS.get(escape[2], escape[2])
+def _resolved(quoted: str, mark: str) -> str:
+    try:
+        return resolve_escapes(quoted, mark)
+    except EscapeError:
+        # No node takes it.
+        return quoted

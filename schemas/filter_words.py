@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from schemas.filter_escapes import EscapeError, EscapeFault, resolve_escapes
 from schemas.filter_tree import Word
 
 KEYWORDS = frozenset(("AND", "OR", "IN", "NOT", "TO", "EXISTS", "IS", "NULL", "EMPTY", "CONTAINS", "STARTS", "WITH"))
@@ -119,13 +120,13 @@ def read_value(text: str, at: int) -> Read:
     mark = text[at : at + 1]
     if mark and mark in "'\"":
         start, end = at + 1, _closing(text, at, mark)
-        inner, behind = text[start:end].replace("\\" + mark, mark), end + 1
+        word, behind = _resolved(text, start, end, mark), end + 1
     else:
         start, end = at, bare_end(text, at)
         if start == end or text[start:end] in RESERVED:
             raise _no_value(text, at, reserved=start != end)
-        inner, behind = text[start:end], end
-    return Read(Word(_unescaped(inner, start, end), start, end), skip_blanks(text, behind))
+        word, behind = text[start:end], end
+    return Read(Word(word, start, end), skip_blanks(text, behind))
 
 
 def read_number(text: str, at: int) -> Read:
@@ -190,25 +191,20 @@ def _no_value(text: str, at: int, *, reserved: bool) -> FaultError:
     return FaultError(message, at, end, reserved=reserved)
 
 
-_ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]+)\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-7]{1,3})|(.)|$)", re.DOTALL)
-_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "'": "'", '"': '"', "\\": "\\", "/": "/"}
-_CODE_POINT_MAX = 0x10FFFF
+_ESCAPE_FAULTS = {
+    EscapeFault.NUMBER: "Found an invalid escaped sequence number: `{}`.",
+    EscapeFault.CHARACTER: "Malformed value: `{}`.",
+}
 
 
-def _unescaped(inner: str, start: int, end: int) -> str:
-    def resolved(match: re.Match[str]) -> str:
-        code = next((int(digits, 16) for digits in match.group(1, 2, 3) if digits), None)
-        if code is None and match[4] is not None:
-            code = int(match[4], 8)
-        if code is not None and code <= _CODE_POINT_MAX:
-            return chr(code)
-        if code is None and match[5] in ("u", "x"):
-            raise FaultError("Found an invalid escaped sequence number: `{}`.", start, end)
-        if code is not None or match[5] not in _CONTROLS:
-            raise FaultError("Malformed value: `{}`.", start, end)
-        return _CONTROLS[match[5]]
-
-    return _ESCAPE.sub(resolved, inner) if "\\" in inner else inner
+def _resolved(text: str, start: int, end: int, mark: str) -> str:
+    try:
+        return resolve_escapes(text[start:end], mark)
+    except EscapeError as error:
+        if error.fault is EscapeFault.INCOMPLETE:
+            message = "The filter is incomplete and requires Unknown additional bytes to be parsed."
+            raise FaultError(message, 0, len(text), final=True) from None
+        raise FaultError(_ESCAPE_FAULTS[error.fault], start, end) from None
 
 
 _SHOWN_ESCAPED = str.maketrans(

@@ -18,6 +18,12 @@ CASES = {
     "dotted": ("o.k = 1", ["o.k"]),
     "geo": ("_geoRadius(1, 2, 3) AND NOT _geoBoundingBox([1, 2], [3, 4])", ["_geo", "_geo"]),
     "escaped marker": (r'"\u{5f}miroir" EXISTS', ["_miroir"]),
+    "escaped by a byte": (r"'\x5fmiroir' EXISTS", ["_miroir"]),
+    "escaped in octal": (r'"\137miroir" EXISTS', ["_miroir"]),
+    "escaped with an open brace": (r'"_miroi\u{72" EXISTS', ["_miroir"]),
+    "escaped with a plus": (r'"\u+05fmiroir" EXISTS', ["_miroir"]),
+    "escaped before what looks like a digit": (r'"\u005facet" EXISTS', ["_acet"]),
+    "no escape": (r'"\amiroir" EXISTS', [r"\amiroir"]),
     "marker in a group": ("(a = 1)AND(_miroir = 2)", ["a", "_miroir"]),
     "marker as a value": ("a = _miroir", ["a"]),
 }

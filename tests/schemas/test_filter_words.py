@@ -30,6 +30,22 @@ def test_what_is_no_value_is_a_fault(text: str) -> None:
         read_value(text, 0)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (r'"\x"', 'The filter is incomplete and requires Unknown additional bytes to be parsed.\n1:5 "\\x"'),
+        (r'"\xzz"', 'Found an invalid escaped sequence number: `\\\\xzz`.\n2:6 "\\xzz"'),
+        (r'"\8"', 'Malformed value: `\\\\8`.\n2:4 "\\8"'),
+    ],
+)
+def test_fault_of_an_escape_is_told_as_by_meilisearch(text: str, words: str) -> None:
+    """In its own words for each kind."""
+    with pytest.raises(FaultError) as caught:
+        read_value(text, 0)
+
+    assert told(caught.value, text) == words
+
+
 def test_fault_is_told_with_its_place_in_the_line() -> None:
     """Columns count from 1 in the line of the fault; the fragment is shown escaped."""
     assert told(FaultError("bad `{}`.", 4, 7), "a\nb 'x'") == "bad `\\'x\\'`.\n3:6 a\nb 'x'"
