@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from query.explanation import SearchTrace
+from query.gathered import EMPTY
 from query.http.demands import Demands, fresh_enough
 from query.http.errors import to_fault
 from query.http.service import Service
 from query.http.slow_searches import note_slow
-from query.nodes.gather import EMPTY
 from query.nodes.rounds import Answered, Reading, ask_rounds
 from query.rounds import Ask, Purpose, Round
 from query.routing import Readable

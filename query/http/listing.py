@@ -17,12 +17,12 @@ from aiohttp import web
 from query.document_order import fold_text, merge_sorted, parse_criteria
 from query.document_request import FIELDS, DocumentsRequest, parse_fetch, parse_list
 from query.document_window import Piece, cut_window
+from query.gathered import Gathered, PartAnswer
 from query.http.bodies import json_response, parse_json, read_body, read_parameters
 from query.http.demands import Demands, fresh_enough, read_demands
 from query.http.reading import require_whole
 from query.http.service import Service, index_of, service_of
 from query.identity import identity_of
-from query.nodes.gather import Gathered, PartAnswer
 from query.ports import NodeQuestion
 from query.rewrite import is_marker, with_shards
 from query.routing import Part, Readable, Route

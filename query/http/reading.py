@@ -14,11 +14,11 @@ from aiohttp import web
 
 from query.document_request import parse_vectors, split_list
 from query.field_counts import ESTIMATED, CopiesSeen, estimate_field_counts, see_copies
+from query.gathered import EMPTY, Gathered
 from query.http.asking import to_search_error
 from query.http.bodies import json_response, read_parameters
 from query.http.demands import NO_DEMANDS, Demands, fresh_enough, read_demands
 from query.http.service import Service, index_of, service_of
-from query.nodes.gather import EMPTY, Gathered
 from query.ports import NodeQuestion
 from query.rewrite import is_marker, with_shards
 from query.routing import Part, plan_again

@@ -10,11 +10,12 @@ from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
+from query.gathered import Gathered
 from query.http.metrics import Metrics
 from query.http.views import Views
 from query.http.writes import Writes
 from query.nodes.client import NodeClient
-from query.nodes.gather import Build, Gathered, Gatherer
+from query.nodes.gather import Build, Gatherer
 from query.nodes.health import NodeHealth
 from query.routing import ANY, Away, Kind, Readable, Route, Wanted, alike_copies, plan_route, usable_replicas
 from schemas.config import Settings

@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar
 import orjson
 
 from query.explanation import RoundTrace
-from query.nodes.gather import EMPTY, Build, Gathered, Gatherer
+from query.gathered import EMPTY, Gathered
+from query.nodes.gather import Build, Gatherer
 from query.ports import NodeQuestion
 from query.rounds import Ask, Purpose, Round
 from query.routing import Part, Readable, Route

@@ -5,8 +5,8 @@ import gc
 
 import pytest
 
+from query.gathered import Gathered
 from query.http.service import TRIES_MAX, Service, checked_uid
-from query.nodes.gather import Gathered
 from schemas.errors import InvalidRequestError, NodeForgotError
 from schemas.ids import IndexUid, NodeId, Position, SettingsVersion, ShardId
 from tests.query.http.stand import Stand

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from query.gathered import is_verdict
 from query.nodes.client import NodeClient
-from query.nodes.gather import is_verdict
 from query.ports import NodeQuestion
 from schemas.errors import (
     NodeBusyError,

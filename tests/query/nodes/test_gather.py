@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query.ejection import FAULTS_MAX, LATE_MAX
+from query.gathered import Gathered
 from query.latency import BUDGET, BUDGET_KEPT_MAX
-from query.nodes.gather import Gathered, Gatherer
+from query.nodes.gather import Gatherer
 from query.nodes.health import NodeHealth
 from query.ports import NodeQuestion
 from query.routing import Part, Readable, Route, plan_route
