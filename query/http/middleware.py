@@ -1,9 +1,9 @@
-"""What surrounds every route: request ids, CORS, keys, errors.
+"""What surrounds every route: request ids, CORS, keys, errors, and the time before the log has been read.
 
 One middleware: each one more costs every search. What always holds: every answer carries ``X-Request-Id`` and, where a
-browser asked, Meilisearch's CORS headers; nothing but ``/health`` is answered without the key, where there is one; an
-error nobody expected is logged with its id and shows nothing of itself. Who calls it: the application. It must not
-know: any route.
+browser asked, Meilisearch's CORS headers; nothing but ``/health`` is answered without the key, where there is one;
+nothing is answered out of a log that has not been read; an error nobody expected is logged with its id and shows
+nothing of itself. Who calls it: the application. It must not know: what any route does.
 """
 
 import hmac
@@ -16,10 +16,15 @@ from aiohttp.typedefs import Handler, Middleware
 
 from query.http.clock import new_uuid7
 from query.http.errors import Fault, fault_response, to_fault
+from query.http.service import service_of
 from schemas.errors import InvalidRequestError, MiroirError
 
 OPEN_PATHS = ("/health",)
 """Answered without a key, as in Meilisearch."""
+
+UNREAD_PATHS = ("/health", "/version", "/metrics", "/_miroir/metrics", "/_miroir/status")
+"""Answered before the log has been read: they say so themselves, or ask nothing of it. All others would tell of a
+cluster without indexes."""
 
 EXPOSED = "X-Request-Id, X-Miroir-Token, X-Miroir-Degraded, Retry-After"
 PREFLIGHT_AGE_S = 86_400
@@ -59,8 +64,11 @@ async def _answer(
     request: web.Request, handler: Handler, expected: bytes | None, request_id: str
 ) -> web.StreamResponse:
     try:
-        if expected is not None and request.path not in OPEN_PATHS and request.match_info.http_exception is None:
-            _check_key(request.headers.get("Authorization"), expected)
+        if request.match_info.http_exception is None:
+            if expected is not None and request.path not in OPEN_PATHS:
+                _check_key(request.headers.get("Authorization"), expected)
+            if request.path not in UNREAD_PATHS:
+                service_of(request).views.require_ready()
         return await handler(request)
     except MiroirError as error:
         return _fault(request, to_fault(error), error, request_id)

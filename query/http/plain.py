@@ -10,7 +10,6 @@ from aiohttp import web
 from query.http.bodies import json_response
 from query.http.guarded_writer import require_folding
 from query.http.service import service_of
-from schemas.errors import InvalidRequestError
 
 COMPATIBLE = "1.50.0"
 """The Meilisearch whose API is answered here: SDKs look at it."""
@@ -20,8 +19,7 @@ async def health(request: web.Request) -> web.Response:
     """Answer ``GET /health``: 503 until cluster and progress have been folded, and once folding has stopped."""
     views = service_of(request).views
     require_folding(views.stopped)
-    if not views.is_ready:
-        raise InvalidRequestError("miroir_unavailable", "the cluster topic has not been read yet")
+    views.require_ready()
     return json_response({"status": "available"})
 
 

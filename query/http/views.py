@@ -1,25 +1,26 @@
 """What the log says, folded and kept up to date in the background: cluster, progress, tasks, dead letters.
 
 What always holds: readers see a consistent value at any moment, since folding never suspends; with Kafka away the last
-values stay, and ``connected`` says so. Who calls it: every route reads it; the process starts ``run``. It must not
-know: what the values are used for.
+values stay, and ``connected`` says so; they stay, too, while a log that was trimmed is folded anew. Who calls it: every
+route reads it; the process starts ``run``. It must not know: what the values are used for.
 """
 
 import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 from query.dead_letters import DeadLetters
 from query.http.clock import now_ms
+from query.http.guarded_writer import require_folding
 from query.paces import Paces, fold_paces
 from query.rules import IndexRules, rules_of
 from query.task_book import KEPT_MAX, TaskBook
 from query.task_status import StatusView, derive_outcome
-from schemas.errors import LogError, MiroirError, MissedRecordsError
+from schemas.errors import InvalidRequestError, LogError, MiroirError, MissedRecordsError
 from schemas.events import IndexRecord, SettingsRecord
 from schemas.ids import Epoch, IndexUid, NodeId, Partition, Position
 from streams.log import Bounds, LogBatch, LogReader, TopicPartition
@@ -46,8 +47,63 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
+class _Fold:
+    """The topics as far as they are folded; changed in place.
+
+    Attributes:
+        positions: how far each topic is folded; empty before the first is.
+        ends: where each topic ended when folding began.
+    """
+
+    def __init__(self) -> None:
+        self.topology = Topology()
+        self.searched = self.topology
+        self.progress = ProgressView()
+        self.paces: Paces = {}
+        self.tasks = TaskBook()
+        self.dead = DeadLetters()
+        self.skipped: Counter[str] = Counter()
+        self.positions: dict[str, Position] = {}
+        self.ends: dict[str, Position] = {}
+
+    def begin(self, bounds: Mapping[TopicPartition, Bounds]) -> None:
+        """Begin where each topic is to be read from."""
+        self.ends = {each.topic: found.end for each, found in bounds.items()}
+        self.positions = {each.topic: _start(each.topic, found) for each, found in bounds.items()}
+
+    def has_reached_end(self, *topics: str) -> bool:
+        """Return whether these topics are folded to where they ended when folding began."""
+        return all(topic in self.ends and self.positions[topic] >= self.ends[topic] for topic in topics)
+
+    def take(self, batches: Sequence[LogBatch]) -> None:
+        """Take in what was read."""
+        by_topic = {topic: [batch for batch in batches if batch.topic == topic] for topic in TOPICS}
+        if by_topic[CLUSTER]:
+            self.topology = fold_cluster(self.topology, by_topic[CLUSTER])
+            self.searched = searched_topology(self.topology)
+        if by_topic[PROGRESS]:
+            self.progress, skipped = fold_readable(by_topic[PROGRESS], partial(fold_progress, self.progress))
+            self._note_skipped(skipped)
+            written = {
+                (record.key or b"").decode(errors="replace") for batch in by_topic[PROGRESS] for record in batch.records
+            }
+            self.paces = fold_paces(self.paces, self.progress.replicas, written)
+        _, skipped = fold_readable(by_topic[TASKS], self.tasks.fold)
+        self._note_skipped(skipped)
+        # Letters are few, and their keys are looked at, too.
+        letters, skipped = split_readable(by_topic[DEAD])
+        self.dead.fold(letters)
+        self._note_skipped(skipped)
+        for batch in batches:
+            self.positions[batch.topic] = batch.end
+
+    def _note_skipped(self, skipped: Sequence[Skipped]) -> None:
+        self.skipped += count_topics(skipped)
+        tell_skipped(skipped)
+
+
 class Views:
-    """The folded topics.
+    """The folded topics, as they are shown.
 
     Args:
         lag_records_max: how far behind the best copy a readable one may be.
@@ -61,31 +117,41 @@ class Views:
     """
 
     def __init__(self, *, lag_records_max: int, away: Callable[[], frozenset[NodeId]]) -> None:
-        self.topology = Topology()
-        self.searched = self.topology
-        self.progress = ProgressView()
-        self.paces: Paces = {}
-        self.tasks = TaskBook()
-        self.dead = DeadLetters()
         self.connected = False
         self.connected_s = 0.0
         self.stopped = ""
-        self.skipped: Counter[str] = Counter()
         self._lag_records_max = lag_records_max
         self._away = away
-        self._ends: dict[str, Position] = {}
-        self._positions: dict[str, Position] = {}
         self._changed = asyncio.Event()
         self._rules: dict[IndexUid, tuple[IndexRecord, SettingsRecord | None, IndexRules]] = {}
+        # What was read goes into one, readers see the other; they differ only while a log is folded anew.
+        self._folding = _Fold()
+        self._show(self._folding)
+
+    def _show(self, fold: _Fold) -> None:
+        self._shown = fold
+        self.topology, self.searched = fold.topology, fold.searched
+        self.progress, self.paces = fold.progress, fold.paces
+        self.tasks, self.dead, self.skipped = fold.tasks, fold.dead, fold.skipped
 
     @property
     def is_ready(self) -> bool:
-        """Whether cluster and progress have been folded to where they ended at the start."""
-        return self.has_folded(CLUSTER) and self.has_folded(PROGRESS)
+        """Whether cluster and progress have been folded to where they ended at the start; true from then on."""
+        return self._shown.has_reached_end(CLUSTER, PROGRESS)
+
+    def require_ready(self) -> None:
+        """Raise while there is nothing yet that anything could be answered from.
+
+        Raises:
+            InvalidRequestError: cluster and progress have not been folded; with the reason where they never will be.
+        """
+        if not self.is_ready:
+            require_folding(self.stopped)
+            raise InvalidRequestError("miroir_unavailable", "the log has not been read yet")
 
     def has_folded(self, topic: str) -> bool:
         """Return whether the topic has been folded to where it ended at the start."""
-        return topic in self._ends and self._positions[topic] >= self._ends[topic]
+        return self._shown.has_reached_end(topic)
 
     def rules(self, index: IndexRecord) -> IndexRules:
         """Return what the user's settings let searches of the index do."""
@@ -127,9 +193,9 @@ class Views:
                 await self._follow(reader)
             except MissedRecordsError as error:
                 _log.warning("the log was trimmed or is another one: folding it anew", extra={"error": str(error)})
-                self._reset()
+                self._fold_anew()
             except LogError as error:
-                if self.connected or not self._positions:
+                if self.connected or not self._folding.positions:
                     _log.warning("the log cannot be read", extra={"error": str(error)})
                 self.connected = False
                 self._wake()
@@ -142,11 +208,10 @@ class Views:
 
     async def _follow(self, reader: LogReader) -> None:
         partitions = [TopicPartition(topic, Partition(0)) for topic in TOPICS]
-        if not self._positions:
-            bounds = await reader.bounds(partitions)
-            self._ends = {each.topic: found.end for each, found in bounds.items()}
-            self._positions = {each.topic: _start(each.topic, found) for each, found in bounds.items()}
-        await reader.assign({each: self._positions[each.topic] for each in partitions})
+        fold = self._folding
+        if not fold.positions:
+            fold.begin(await reader.bounds(partitions))
+        await reader.assign({each: fold.positions[each.topic] for each in partitions})
         while True:
             batches = await reader.read(timeout_s=READ_S, records_max=RECORDS_MAX)
             self.connected = True
@@ -155,32 +220,12 @@ class Views:
 
     def fold(self, batches: Sequence[LogBatch]) -> None:
         """Take in what was read, settle tasks, and wake whoever waits."""
-        by_topic = {topic: [batch for batch in batches if batch.topic == topic] for topic in TOPICS}
-        if by_topic[CLUSTER]:
-            self.topology = fold_cluster(self.topology, by_topic[CLUSTER])
-            self.searched = searched_topology(self.topology)
-        if by_topic[PROGRESS]:
-            self.progress, skipped = fold_readable(by_topic[PROGRESS], partial(fold_progress, self.progress))
-            self._note_skipped(skipped)
-            written = {
-                (record.key or b"").decode(errors="replace") for batch in by_topic[PROGRESS] for record in batch.records
-            }
-            self.paces = fold_paces(self.paces, self.progress.replicas, written)
-        _, skipped = fold_readable(by_topic[TASKS], self.tasks.fold)
-        self._note_skipped(skipped)
-        # Letters are few, and their keys are looked at, too.
-        letters, skipped = split_readable(by_topic[DEAD])
-        self.dead.fold(letters)
-        self._note_skipped(skipped)
-        for batch in batches:
-            self._positions[batch.topic] = batch.end
+        self._folding.take(batches)
+        if self._folding is self._shown or self._folding.has_reached_end(*TOPICS):
+            self._show(self._folding)
         self._settle()
-        if batches:
-            self._wake()
-
-    def _note_skipped(self, skipped: Sequence[Skipped]) -> None:
-        self.skipped += count_topics(skipped)
-        tell_skipped(skipped)
+        # Also where nothing has come: a log that holds nothing is folded then.
+        self._wake()
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
@@ -189,20 +234,19 @@ class Views:
     def _settle(self) -> None:
         # Before all is folded, a task would look unfinished only because its answer was not read yet, and then get
         # the wrong time; a failed one would even look succeeded.
-        if all(map(self.has_folded, TOPICS)):
+        if self._shown.has_reached_end(*TOPICS):
             view = self.status_view()
             self.tasks.settle(lambda task: derive_outcome(task, view), now_ms())
 
-    def _reset(self) -> None:
-        self.topology, self.progress, self.paces = Topology(), ProgressView(), {}
-        self.searched = self.topology
-        self.tasks, self.dead = TaskBook(), DeadLetters()
-        self._positions, self._ends = {}, {}
-        self.skipped = Counter()
+    def _fold_anew(self) -> None:
+        """Begin from the log's beginning; what readers see stays until that has come to the end, if it ever had."""
+        self._folding = _Fold()
+        if not self.is_ready:
+            self._show(self._folding)
 
     def position(self, topic: str) -> Epoch:
         """Return how far the topic has been folded."""
-        return Epoch(self._positions.get(topic, Position(0)))
+        return Epoch(self._shown.positions.get(topic, Position(0)))
 
 
 def _start(topic: str, bounds: Bounds) -> Position:

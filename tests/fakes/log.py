@@ -230,7 +230,7 @@ class FakeLogReader:
         for where, start in self._positions.items():
             self._require_inside(where, start)
             partition = self._log.partition(where)
-            if partition.end == start:
+            if partition.end == start or not records_max:
                 continue
             ahead = partition.records_from(start)
             records = ahead[:records_max]

@@ -1,10 +1,18 @@
 """What surrounds every route: keys, CORS, request ids, unknown routes."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
+from query.http.app import LogParts, make_app
+from query.http.middleware import UNREAD_PATHS
+from query.http.service import SERVICE
+from schemas.config import parse_settings
+from tests.fakes.log import FakeLog, FakeLogReader, FakeLogWriter
 from tests.query.http.stand import Stand
 
 KEY = "the key of the whole api"
@@ -15,6 +23,16 @@ async def locked() -> AsyncIterator[Stand]:
     """A service with a master key."""
     async with Stand(nodes="a", settings={"MIROIR_MASTER_KEY": KEY}) as ready:
         yield ready
+
+
+@pytest_asyncio.fixture
+async def unread() -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    """A client of a service with a master key that was started while no broker answered."""
+    log = FakeLog()
+    log.away = True
+    parts = LogParts(lambda: FakeLogReader(log), FakeLogWriter(log))
+    async with TestClient(TestServer(make_app(parse_settings({"MIROIR_MASTER_KEY": KEY}), lambda: parts))) as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -87,6 +105,51 @@ async def test_unknown_route_is_answered_without_body(stand: Stand, method: str,
     reply = await stand.call(method, path)
 
     assert (reply.status, reply.body) == (status, None)
+
+
+async def test_no_route_tells_of_a_log_that_was_not_read(unread: TestClient[web.Request, web.Application]) -> None:
+    """Nothing is known of any index: 404 would be a lie, and so would an empty list or a task for a deletion."""
+    authorized = {"Authorization": f"Bearer {KEY}"}
+    routes = {
+        (route.method.replace("*", "GET"), re.sub(r"\{\w+\}", "1", route.resource.canonical))
+        for route in unread.server.app.router.routes()  # type: ignore[attr-defined]  # a TestServer's
+        if route.resource is not None
+    }
+    answered = set()
+    for method, path in sorted(routes):
+        async with unread.request(method, path, headers=authorized) as response:
+            if response.status != 503:
+                answered.add(path)
+                continue
+            retry_after, text = response.headers["Retry-After"], await response.text()
+            assert (retry_after, "miroir_unavailable" in text or method == "HEAD") == ("1", True), (method, path)
+
+    assert answered == set(UNREAD_PATHS) - {"/health"}
+    assert len(routes) > len(UNREAD_PATHS) + 50
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key", "status"),
+    [("GET", "/indexes", "wrong", 403), ("GET", "/nope", KEY, 404), ("PUT", "/indexes", KEY, 405)],
+)
+async def test_log_that_was_not_read_hides_no_other_refusal(
+    unread: TestClient[web.Request, web.Application], method: str, path: str, key: str, status: int
+) -> None:
+    """Who has not the key learns nothing, and what is no route never will be one."""
+    async with unread.request(method, path, headers={"Authorization": f"Bearer {key}"}) as response:
+        assert response.status == status
+
+
+async def test_log_that_can_never_be_read_is_told_with_its_reason(
+    unread: TestClient[web.Request, web.Application],
+) -> None:
+    """Trying again will not help: somebody must see to it."""
+    unread.server.app[SERVICE].views.stopped = "record cluster/0/0 is bad"  # type: ignore[attr-defined]  # a TestServer's
+    async with unread.get("/indexes", headers={"Authorization": f"Bearer {KEY}"}) as response:
+        body = await response.json()
+
+    assert (response.status, body["code"]) == (503, "miroir_unavailable")
+    assert body["message"].endswith("stopped reading the log: record cluster/0/0 is bad")
 
 
 async def test_fault_of_our_own_shows_nothing_of_itself(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:

@@ -28,6 +28,10 @@ def _put(log: FakeLog, name: str) -> None:
     log.append(Append(CLUSTER, Partition(0), build_key(record).encode(), build_value(record)))
 
 
+def _task() -> Append:
+    return Append(TASKS, Partition(0), None, build_task(TaskRecord("indexCreation", IndexUid("films"), None, 0)))
+
+
 def _views() -> Views:
     return Views(lag_records_max=10, away=frozenset)
 
@@ -88,6 +92,56 @@ async def test_views_of_another_log_begin_anew() -> None:
     assert set(views.topology.nodes) == {"c"}
 
 
+async def test_views_show_what_they_had_until_a_trimmed_log_is_folded_anew() -> None:
+    """A topic that was trimmed beyond our position says nothing against what was read; all is replaced at once."""
+    log, views = _log(), _views()
+    shown: list[tuple[bool, set[str]]] = []
+
+    class Watched(FakeLogReader):
+        async def read(self, *, timeout_s: float, records_max: int) -> Sequence[LogBatch]:
+            shown.append((views.is_ready, set(views.topology.nodes)))
+            return await super().read(timeout_s=timeout_s, records_max=min(records_max, 1))
+
+    for name in ("a", "b"):
+        _put(log, name)
+    log.append(_task())
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(views.run(Watched(log)))
+        assert await views.wait_for(lambda: views.has_folded(TASKS) or None, timeout_s=60.0)
+        await _until(views, "b")
+        shown.clear()
+        log.append(_task())
+        log.trim(TopicPartition(TASKS, Partition(0)), 2)
+        _put(log, "c")
+        await _until(views, "c")
+        task.cancel()
+
+    assert len(shown) > 3
+    assert all(is_ready and names >= {"a", "b"} for is_ready, names in shown)
+    assert (views.position(TASKS), len(views.tasks)) == (2, 0)
+
+
+async def test_views_that_miss_records_before_they_are_ready_begin_anew() -> None:
+    """Nothing that was half read is kept."""
+    log, views = _log(), _views()
+    for name in ("a", "b"):
+        _put(log, name)
+
+    class Trimming(FakeLogReader):
+        async def read(self, *, timeout_s: float, records_max: int) -> Sequence[LogBatch]:
+            if views.topology.nodes and not log.partition(where).beginning:
+                log.trim(where, 2)
+            return await super().read(timeout_s=timeout_s, records_max=min(records_max, 1))
+
+    where = TopicPartition(CLUSTER, Partition(0))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(views.run(Trimming(log)))
+        assert await views.wait_for(lambda: views.is_ready or None, timeout_s=60.0)
+        task.cancel()
+
+    assert (set(views.topology.nodes), views.position(CLUSTER)) == (set(), 2)
+
+
 async def test_views_stop_loudly_at_a_record_they_cannot_read() -> None:
     """A newer writer's record must not be half understood."""
     log, views = _log(), _views()
@@ -126,7 +180,7 @@ async def test_views_pass_over_what_stands_for_one_thing_alone(caplog: pytest.Lo
     ]
     for append in bad:
         log.append(append)
-    log.append(Append(TASKS, Partition(0), None, build_task(TaskRecord("indexCreation", films, None, 0))))
+    log.append(_task())
     log.append(Append(DEAD, Partition(0), build_dead_letter_key(letter), build_dead_letter(letter)))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(views.run(FakeLogReader(log)))
