@@ -12,14 +12,11 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import NamedTuple
 
-from agents.progress import REPEAT_S
 from schemas.events import NodeRecord, NodeState
 from schemas.ids import NodeId
+from schemas.progress import FRESH_MS
 from streams.readable import ProgressView
 from streams.topology import Topology
-
-FRESH_MS = int(2 * REPEAT_S * 1000)
-"""A worker that is alive says at least so often that it reaches a node; older news may be those of a dead worker."""
 
 QUIET_MS = 3600 * 1000
 """After this long without a failure the next one counts as the first."""

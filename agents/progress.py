@@ -12,13 +12,10 @@ from itertools import chain
 from agents.operations import OperationBatch
 from schemas.events import ReplicaRecord, ReplicaState
 from schemas.ids import Position, SettingsVersion
-from schemas.progress import Progress
+from schemas.progress import REPEAT_S, Progress
 from streams.cursor import BEGINNING, NO_ATTEMPT, ShardCursor
 from streams.readable import ProgressView
 from streams.topology import Topology
-
-REPEAT_S = 30.0
-"""An unchanged replica's progress is published again after this long, so that its age says whether its owner lives."""
 
 NEAR_MS = 3_000
 """So old may the oldest record be that is not visible: a busy node takes a second for a post, and two are ahead."""

@@ -18,7 +18,7 @@ import xxhash
 
 from schemas.events import IndexRecord, NodeRecord
 from schemas.ids import NodeId, ShardId
-from schemas.progress import Progress
+from schemas.progress import FRESH_MS, Progress
 from streams.readable import ProgressView, readable_replicas
 from streams.topology import Topology
 
@@ -94,7 +94,7 @@ class Wanted:
     Attributes:
         cursors: the least visible cursor by shard (read your writes).
         lag_ms_max: how old the oldest record not yet visible may be; None is any age.
-        now_ms: for the age; milliseconds since 1970.
+        now_ms: for ages, where one of the lags has a bound; milliseconds since 1970.
         lag_records_max: how many records may be not yet visible; None is any number.
     """
 
@@ -209,11 +209,24 @@ def has_some_others(readable: Readable, shards: Iterable[ShardId], tried: Collec
 def _satisfies(progress: Progress, shard: ShardId, wanted: Wanted) -> bool:
     if progress.cursor < wanted.cursors.get(shard, 0):
         return False
+    if _is_unseen(progress, wanted):
+        return False
     if wanted.lag_records_max is not None and progress.end - progress.cursor > wanted.lag_records_max:
         return False
     if wanted.lag_ms_max is None or progress.cursor >= progress.end:
         return True
     return progress.lag_ms + max(0, wanted.now_ms - progress.seen_ms) <= wanted.lag_ms_max
+
+
+def _is_unseen(progress: Progress, wanted: Wanted) -> bool:
+    """Return whether the lag has a bound, and nobody has looked for so long that nothing is known of it.
+
+    A copy at the log's end stood at the end of that time: with its owner dead the log goes on without it. What was
+    appended since the last look is no older than that look, so a look within the bound is enough.
+    """
+    if wanted.lag_ms_max is None and wanted.lag_records_max is None:
+        return False
+    return wanted.now_ms - progress.seen_ms > max(wanted.lag_ms_max or 0, FRESH_MS)
 
 
 def _is_present(progress: Progress, away: Away | None, best: int, node: NodeRecord | None) -> bool:

@@ -263,12 +263,14 @@ class NoReplicaError(ClusterError):
 
 
 class ReplicaBehindError(ClusterError):
-    """No copy has reached the position that was asked for."""
+    """No copy has reached the position that was asked for, or none was looked at for ``unseen_s`` seconds."""
 
     retriable = True
 
-    def __init__(self, index: str, shard: int, *, wanted: int, cursor: int, epoch: int) -> None:
-        super().__init__(f"index {index!r} shard {shard}: position {wanted} wanted, {cursor} reached", epoch=epoch)
+    def __init__(self, index: str, shard: int, *, wanted: int, cursor: int, epoch: int, unseen_s: int = 0) -> None:
+        unseen = f" when it was last looked at, {unseen_s} s ago" if unseen_s else ""
+        message = f"index {index!r} shard {shard}: position {wanted} wanted, {cursor} reached{unseen}"
+        super().__init__(message, epoch=epoch)
         self.shard = shard
         self.wanted = wanted
         self.cursor = cursor

@@ -13,6 +13,12 @@ from pydantic import ConfigDict
 from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Position, SettingsVersion, ShardId
 from schemas.wire import STRICT, build, parse
 
+REPEAT_S = 30.0
+"""An unchanged replica's progress is published again after this long, so that its age says whether its owner lives."""
+
+FRESH_MS = int(2 * REPEAT_S * 1000)
+"""A worker that is alive tells of a replica at least so often; older news may be those of a dead worker."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

@@ -17,6 +17,7 @@ from query.routing import ANY, Readable, Wanted
 from schemas.errors import InvalidRequestError, ReplicaBehindError
 from schemas.events import IndexRecord
 from schemas.ids import IndexUid, ShardId
+from schemas.progress import FRESH_MS
 
 LOOK_AGAIN_S = 0.2
 """A copy's lag may come within its bound by nothing but time, without anything new in the log."""
@@ -113,7 +114,11 @@ def _behind(service: Service, index: IndexRecord, shard: ShardId, wanted: Wanted
     if wanted.lag_records_max is not None:
         cursor = max(cursor, max((found.end for found in seen), default=0) - wanted.lag_records_max)
     best = max((found.cursor for found in seen), default=0)
-    return ReplicaBehindError(index.uid, shard, wanted=cursor, cursor=best, epoch=views.topology.epoch)
+    is_bounded = wanted.lag_ms_max is not None or wanted.lag_records_max is not None
+    age_ms = wanted.now_ms - max((found.seen_ms for found in seen), default=0)
+    unseen_s = age_ms // 1000 if is_bounded and age_ms > FRESH_MS else 0
+    epoch = views.topology.epoch
+    return ReplicaBehindError(index.uid, shard, wanted=cursor, cursor=best, epoch=epoch, unseen_s=unseen_s)
 
 
 def _check_partitions(service: Service, cursors: Mapping[IndexUid, Mapping[ShardId, int]]) -> None:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from agents.health import FRESH_MS, QUIET_MS, RETURN_S_MAX, HealthLimits, is_seen, judge_return, judge_silence
+from agents.health import QUIET_MS, RETURN_S_MAX, HealthLimits, is_seen, judge_return, judge_silence
 from schemas.events import NodeRecord, NodeState
 from schemas.ids import Attempt, NodeId
-from schemas.progress import Progress, build_progress_key
+from schemas.progress import FRESH_MS, Progress, build_progress_key
 from streams.readable import ProgressView
 from tests.agents.clusters import NOW_MS, cluster_of, node_record
 from tests.builders import make_index, make_node, make_progress, make_replica, make_topology

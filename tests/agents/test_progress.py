@@ -7,7 +7,6 @@ import pytest
 from agents.progress import (
     FORGET_S,
     NEAR_MS,
-    REPEAT_S,
     Sight,
     at_end_ms,
     build_next_progress,
@@ -17,7 +16,7 @@ from agents.progress import (
 )
 from schemas.events import ReplicaRecord, ReplicaState
 from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Position, SettingsVersion, ShardId
-from schemas.progress import Progress, build_progress_key
+from schemas.progress import REPEAT_S, Progress, build_progress_key
 from streams.cursor import NO_ATTEMPT, UNTOUCHED, ShardCursor
 from streams.readable import ProgressView
 from tests.agents.test_window import make_operations

@@ -1,7 +1,9 @@
 """Routing: every shard once, few nodes, nobody who may not be asked."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +23,7 @@ from query.routing import (
 )
 from schemas.events import ClusterValue, IndexRecord, NodeRecord, ReplicaRecord, build_key
 from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Position, SettingsVersion, ShardId
-from schemas.progress import Progress
+from schemas.progress import FRESH_MS, Progress
 from streams.readable import ProgressView
 from streams.topology import Topology, build_topology
 
@@ -163,8 +165,30 @@ def test_usable_wanted_lag_counts_time_since_it_was_seen() -> None:
 
 
 def test_usable_wanted_lag_in_records_leaves_out_who_is_further_behind() -> None:
-    """A bound in records needs no clock."""
+    """A bound in records counts positions, not time."""
     assert _usable({"a": 900, "b": 950}, {}, Wanted({}, lag_records_max=50)) == {"b"}
+
+
+@pytest.mark.parametrize("bound", [{"lag_ms_max": 600}, {"lag_records_max": 50}])
+def test_usable_wanted_lag_leaves_out_whom_nobody_has_looked_at_for_long(bound: dict[str, int]) -> None:
+    """A copy that stood at the end then may be anywhere now: its owner may be dead while the log goes on."""
+    last_ms = 100 + FRESH_MS
+
+    assert _usable({"a": 1000}, {}, Wanted({}, now_ms=last_ms, **bound)) == {"a"}
+    assert _usable({"a": 1000}, {}, Wanted({}, now_ms=last_ms + 1, **bound)) == set()
+
+
+def test_usable_wanted_lag_longer_than_owners_are_silent_is_that_long() -> None:
+    """What a copy at the end lacks came after it was looked at, so it is no older than that look."""
+    wanted = Wanted({}, lag_ms_max=2 * FRESH_MS, now_ms=100 + 2 * FRESH_MS)
+
+    assert _usable({"a": 1000}, {}, wanted) == {"a"}
+    assert _usable({"a": 1000}, {}, replace(wanted, now_ms=wanted.now_ms + 1)) == set()
+
+
+def test_usable_wanted_cursor_is_shown_however_long_ago_it_was_seen() -> None:
+    """A record that was visible stays visible."""
+    assert _usable({"a": 1000}, {}, Wanted({ShardId(0): 900}, now_ms=100 + 9 * FRESH_MS)) == {"a"}
 
 
 kinds = st.dictionaries(

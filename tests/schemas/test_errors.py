@@ -59,6 +59,7 @@ def test_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
         (NodeForgotError("node-1", "post", "bad key"), ["node-1", "bad key"]),
         (NoReplicaError("films", [3, 4], epoch=9), ["films", "[3, 4]", "epoch 9"]),
         (ReplicaBehindError("films", 3, wanted=9, cursor=5, epoch=2), ["shard 3", "9", "5", "epoch 2"]),
+        (ReplicaBehindError("films", 3, wanted=9, cursor=9, epoch=2, unseen_s=70), ["shard 3", "70 s ago"]),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from agents.progress import FORGET_S, REPEAT_S, Sight
+from agents.progress import FORGET_S, Sight
 from agents.window import Window
 from agents.worker.metrics import WorkerMetrics
 from agents.worker.progress_publisher import FORGOTTEN_AT_ONCE_MAX, ProgressPublisher, Watched
 from schemas.errors import LogUnavailableError
 from schemas.events import ReplicaRecord
 from schemas.ids import Attempt, NodeId, Partition, Position, SettingsVersion
-from schemas.progress import Progress, build_progress, build_progress_key, parse_progress
+from schemas.progress import REPEAT_S, Progress, build_progress, build_progress_key, parse_progress
 from streams.cursor import ShardCursor
 from streams.log import Append, LogBatch, TopicSpec
 from streams.readable import ProgressView, fold_progress

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from agents.controller import decide, topics_needed
 from agents.decision import Sights, TopicSight, build_commit
 from query.http.app import LogParts, make_app
+from query.http.clock import now_ms
 from query.http.service import SERVICE, Service
 from schemas.config import Settings, parse_settings
 from schemas.dead_letters import DeadLetter, build_dead_letter, build_dead_letter_key
@@ -288,7 +289,8 @@ class Stand:
 
     def _report(self, index: IndexRecord, replica: ReplicaRecord, end: int) -> None:
         """Publish that a replica stands at the log's end."""
-        where, now_ms = Position(end), self.log.now_ms
+        # By the clock of the service, which tells by it whether anybody still looks.
+        where, seen_ms = Position(end), now_ms()
         progress = Progress(
             index.uid,
             index.incarnation,
@@ -298,8 +300,8 @@ class Stand:
             where,
             where,
             index.settings_version,
-            now_ms,
-            now_ms,
+            seen_ms,
+            seen_ms,
         )
         self.log.append(Append(PROGRESS, Partition(0), build_progress_key(progress), build_progress(progress)))
 

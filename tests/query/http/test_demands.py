@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from query.freshness import LagBound
+from query.http.clock import now_ms
 from query.http.demands import NO_DEMANDS, Demands
 from query.routing import ANY
 from schemas.events import ReplicaRecord
 from schemas.ids import IndexUid, Position, ShardId
+from schemas.progress import FRESH_MS
 from tests.query.http.stand import Stand
 
 READS: tuple[tuple[str, str, Any], ...] = (
@@ -104,3 +106,18 @@ async def test_read_with_max_lag_is_answered_by_copies_at_the_end(stand: Stand, 
 
     for method, path, body in READS:
         assert (await stand.call(method, path, body, headers={"X-Miroir-Max-Lag": lag})).status == 200
+
+
+@pytest.mark.parametrize("lag", ["2", "100 records"])
+async def test_read_with_max_lag_is_503_where_nobody_looks_any_more(lag: str) -> None:
+    """Copies that stood at the end when they were last looked at, before their owners died: the refusal says so."""
+    async with Stand(settings={"MIROIR_SEARCH_TIMEOUT_S": "0.2"}) as stand:
+        index = await stand.films(4, shards=1)
+        for replica in stand.service.views.topology.replicas_of(index.uid, ShardId(0)):
+            await stand.see(replica, seen_ms=now_ms() - FRESH_MS - 10_000)
+
+        for method, path, body in READS:
+            reply = await stand.call(method, path, body, headers={"X-Miroir-Max-Lag": lag})
+            assert reply.error == (503, "miroir_replica_behind")
+            assert "last looked at, 7" in reply.body["message"]
+            assert (await stand.call(method, path, body)).status == 200
