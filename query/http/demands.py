@@ -22,6 +22,9 @@ from schemas.progress import FRESH_MS
 LOOK_AGAIN_S = 0.2
 """A copy's lag may come within its bound by nothing but time, without anything new in the log."""
 
+NEW_INDEX_MS = 10_000
+"""So long after an index was made its first copies may be on their way: a worker needs a second or two for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Demands:
@@ -71,7 +74,10 @@ def read_demands(request: web.Request) -> Demands:
 
 
 async def fresh_enough(service: Service, index: IndexRecord, demands: Demands, deadline_s: float) -> Readable:
-    """Return whom to ask, as soon as some copy of every wanted shard is as fresh as is asked.
+    """Return whom to ask, as soon as some copy of every shard is as fresh as is asked.
+
+    A shard of which no search at all could read a copy is not waited for, unless the index was made just now: nobody
+    knows when there will be one, and waiting would leave no time to ask for the others.
 
     Args:
         service: whose view counts.
@@ -80,19 +86,19 @@ async def fresh_enough(service: Service, index: IndexRecord, demands: Demands, d
         deadline_s: in the event loop's time.
 
     Raises:
-        ReplicaBehindError: no copy of some shard is, until the deadline.
+        ReplicaBehindError: some shard has copies, and none of them is, until the deadline.
     """
     wanted = demands.wanted(index.uid)
     if wanted is not ANY and service.is_former(index):
         # Its copies stand still, at positions of another log.
         raise _behind(service, index, ShardId(0), wanted)
     readable = service.readable(index, wanted)
-    if wanted is ANY or all(readable):
+    if wanted is ANY or _is_enough(service, index, readable):
         return readable
 
     def fresh() -> Readable | None:
         found = service.readable(index, demands.wanted(index.uid))
-        return found if all(found) else None
+        return found if _is_enough(service, index, found) else None
 
     loop = asyncio.get_running_loop()
     while (left_s := deadline_s - loop.time()) > 0:
@@ -105,6 +111,15 @@ async def fresh_enough(service: Service, index: IndexRecord, demands: Demands, d
     if behind:
         raise _behind(service, index, behind[0], wanted)
     return readable
+
+
+def _is_enough(service: Service, index: IndexRecord, readable: Readable) -> bool:
+    """Return whether nothing is to be waited for."""
+    if all(readable):
+        return True
+    if now_ms() - index.created_ms < NEW_INDEX_MS:
+        return False
+    return all(nodes or not plain for nodes, plain in zip(readable, service.readable(index), strict=True))
 
 
 def _behind(service: Service, index: IndexRecord, shard: ShardId, wanted: Wanted) -> ReplicaBehindError:

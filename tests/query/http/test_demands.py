@@ -1,6 +1,7 @@
 """What readers' headers ask, on searches and on other reads."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from query.freshness import LagBound
 from query.http.clock import now_ms
 from query.http.demands import NO_DEMANDS, Demands
 from query.routing import ANY
-from schemas.events import ReplicaRecord
-from schemas.ids import IndexUid, Position, ShardId
-from schemas.progress import FRESH_MS
+from schemas.events import IndexRecord, ReplicaRecord
+from schemas.ids import IndexUid, Partition, Position, ShardId
+from schemas.progress import FRESH_MS, build_progress_key
+from streams.log import Append
+from streams.topics import PROGRESS
 from tests.query.http.stand import Stand
 
 READS: tuple[tuple[str, str, Any], ...] = (
@@ -121,3 +124,71 @@ async def test_read_with_max_lag_is_503_where_nobody_looks_any_more(lag: str) ->
             assert reply.error == (503, "miroir_replica_behind")
             assert "last looked at, 7" in reply.body["message"]
             assert (await stand.call(method, path, body)).status == 200
+
+
+async def lose_copies(stand: Stand, index: IndexRecord, shard: ShardId) -> None:
+    """Let nothing be known of any copy of a shard, so that nobody reads one."""
+    stand.reports = False
+    for replica in stand.service.views.topology.replicas_of(index.uid, shard):
+        seen = stand.service.views.progress.of(replica)
+        assert seen is not None
+        stand.log.append(Append(PROGRESS, Partition(0), build_progress_key(seen), None))
+    await stand.until(lambda: not stand.service.readable(index)[shard])
+
+
+DEMANDS = ({"X-Miroir-Token": "films:0@0"}, {"X-Miroir-Max-Lag": "2"})
+
+
+@pytest.mark.parametrize("headers", DEMANDS)
+async def test_partial_search_waits_for_no_shard_without_a_copy(headers: Mapping[str, str]) -> None:
+    """The other shards are in the answer; nothing that is waited for can bring the one."""
+    async with Stand(settings={"MIROIR_SEARCH_TIMEOUT_S": "90"}) as stand:
+        index = await stand.films(40, shards=2)
+        await lose_copies(stand, index, ShardId(1))
+        async with asyncio.timeout(30.0):
+            plain, asked = [
+                await stand.call("POST", "/indexes/films/search", {}, headers={"X-Miroir-Partial": "true", **more})
+                for more in ({}, headers)
+            ]
+
+    assert (asked.status, asked.body["_miroir"]["coverage"]["missing"]) == (200, [1])
+    assert asked.body["hits"] == plain.body["hits"] != []
+
+
+@pytest.mark.parametrize("headers", DEMANDS)
+async def test_read_of_a_shard_without_a_copy_is_503_at_once(headers: Mapping[str, str]) -> None:
+    """As it is without such headers."""
+    async with Stand(settings={"MIROIR_SEARCH_TIMEOUT_S": "90"}) as stand:
+        index = await stand.films(4, shards=1)
+        await lose_copies(stand, index, ShardId(0))
+        async with asyncio.timeout(30.0):
+            for method, path, body in READS:
+                reply = await stand.call(method, path, body, headers=headers)
+                assert reply.error == (503, "miroir_shard_unavailable"), path
+
+
+async def test_partial_search_with_token_is_503_where_another_shard_is_behind() -> None:
+    """A shard that has copies is waited for, whatever the others have."""
+    async with Stand(settings={"MIROIR_SEARCH_TIMEOUT_S": "0.3"}) as stand:
+        index = await stand.films(40, shards=2)
+        await lose_copies(stand, index, ShardId(1))
+        headers = {"X-Miroir-Partial": "true", "X-Miroir-Token": "films:0@99,1@99"}
+        reply = await stand.call("POST", "/indexes/films/search", {}, headers=headers)
+
+    assert reply.error == (503, "miroir_replica_behind")
+    assert "shard 0: position 100 wanted" in reply.body["message"]
+
+
+async def test_search_with_token_waits_for_the_first_copies_of_a_new_index(stand: Stand) -> None:
+    """The first post makes the index: its token brings that post, though no worker has begun with it."""
+    stand.log.now_ms, stand.applies = now_ms(), False
+    posted = await stand.call("POST", "/indexes/films/documents", [{"id": 1, "title": "first"}])
+    token = {"X-Miroir-Token": posted.headers["X-Miroir-Token"]}
+    assert (await stand.call("POST", "/indexes/films/search", {})).error == (503, "miroir_shard_unavailable")
+
+    async with asyncio.TaskGroup() as group:
+        search = group.create_task(stand.call("POST", "/indexes/films/search", {}, headers=token))
+        await asyncio.sleep(0)
+        stand.applies = True
+
+    assert [hit["id"] for hit in search.result().body["hits"]] == [1]
