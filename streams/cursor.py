@@ -116,9 +116,11 @@ def fold_accepted(visible: IndexCursors, pending: Iterable[NodeTask]) -> IndexCu
 
 
 def start_from_checkpoint(incarnation: Incarnation, tasks: Iterable[NodeTask]) -> tuple[IndexCursors, int]:
-    """Return the cursors that the last succeeded checkpoint carries, and the last uid it includes; else none and -1.
+    """Return the cursors of the succeeded checkpoint that includes most, and the last uid in it; else none and -1.
 
-    Tasks between that uid and the checkpoint's own are not in it: fold from the uid after the one returned.
+    Not of the last one: a controller that was frozen posts late what it planned before another one took over, and the
+    tasks between its checkpoint and the other's are deleted by then. Tasks between the uid returned and the
+    checkpoint's own are not in it: fold from the uid after the one returned.
     """
     cursors: IndexCursors = {}
     upto = -1
@@ -128,6 +130,7 @@ def start_from_checkpoint(incarnation: Incarnation, tasks: Iterable[NodeTask]) -
             isinstance(checkpoint, Checkpoint)
             and checkpoint.incarnation == incarnation
             and task.state is TaskState.SUCCEEDED
+            and checkpoint.upto > upto
         ):
             cursors = {
                 shard: ShardCursor(at.cursor, at.attempt, whole_ms=at.whole_ms)

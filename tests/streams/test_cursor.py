@@ -254,25 +254,50 @@ def test_node_plus_log_from_cursor_is_truth_after_every_task(moves: list[tuple[o
         world.check()
 
 
-@settings(max_examples=100, deadline=None)
-@given(STEPS, st.integers(0, 60))
-def test_fold_of_a_pruned_list_equals_the_whole_fold(moves: list[tuple[object, ...]], cut: int) -> None:
-    """Tasks behind a checkpoint can be forgotten: whoever begins at it ends where the whole fold ends."""
+def make_checkpoint(uid: int, tasks: list[NodeTask]) -> NodeTask | None:
+    """Return a checkpoint of these first tasks of a list; none in the middle of a torn post, as the controller's."""
+    folded = fold_tasks({}, tasks)
+    if any(at.torn is not None for at in folded.values()):
+        return None
+    cursors = {shard: CheckpointCursor(at.cursor, at.attempt, at.whole_ms) for shard, at in folded.items()}
+    return NodeTask(uid, TaskState.SUCCEEDED, Checkpoint(INCARNATION, len(tasks) - 1, cursors))
+
+
+@settings(max_examples=200, deadline=None)
+@given(STEPS, st.integers(0, 60), st.lists(st.integers(0, 60), max_size=2))
+def test_fold_of_a_pruned_list_equals_the_whole_fold(
+    moves: list[tuple[object, ...]], cut: int, late: list[int]
+) -> None:
+    """Tasks behind a checkpoint can be forgotten: whoever begins at it ends where the whole fold ends.
+
+    Also where checkpoints of fewer tasks come after it, which frozen controllers had planned before.
+    """
     world = World()
     for move in moves:
         step(world, move)
-    before, after = world.tasks[:cut], world.tasks[cut:]
-    at_cut = fold_tasks({}, before)
-    cursors = {
-        shard: CheckpointCursor(c.cursor, c.attempt, c.whole_ms) for shard, c in at_cut.items() if c.torn is None
-    }
-    if len(cursors) < len(at_cut):
-        return  # The controller makes no checkpoint in the middle of a torn post.
-    checkpoint = NodeTask(len(world.tasks), TaskState.SUCCEEDED, Checkpoint(INCARNATION, len(before) - 1, cursors))
+    uid = len(world.tasks)
+    checkpoint = make_checkpoint(uid, world.tasks[:cut])
+    if checkpoint is None:
+        return
+    planned = [make_checkpoint(uid + 1 + at, world.tasks[: min(cut, fewer)]) for at, fewer in enumerate(late)]
+    left = [*world.tasks[cut:], checkpoint, *(each for each in planned if each is not None)]
 
-    started, upto = start_from_checkpoint(INCARNATION, [*after, checkpoint])
+    started, upto = start_from_checkpoint(INCARNATION, left)
 
-    assert fold_tasks(started, [t for t in [*after, checkpoint] if t.uid > upto]) == fold_tasks({}, world.tasks)
+    assert fold_tasks(started, [t for t in left if t.uid > upto]) == fold_tasks({}, world.tasks)
+
+
+def test_late_checkpoint_of_a_former_controller_is_passed_over() -> None:
+    """What stepped the cursor back is deleted behind the later plan's checkpoint; the earlier plan does not know it."""
+    tasks = [make_task(0, 0, 400), make_task(1, 400, 900), make_task(2, 400, 500)]
+    former, present = make_checkpoint(4, tasks[:2]), make_checkpoint(3, tasks)
+    assert former is not None
+    assert present is not None
+
+    cursors, upto = start_from_checkpoint(INCARNATION, [present, former])
+
+    assert (cursors[SHARD].cursor, upto) == (500, 2)
+    assert start_from_checkpoint(INCARNATION, [former, present._replace(uid=5)]) == (cursors, upto)
 
 
 @given(STEPS, st.integers(0, 60))
