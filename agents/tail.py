@@ -4,9 +4,10 @@ Two views of one fold: *visible* counts finished tasks only; *accepted* counts w
 writer continues. Whatever happens (a failed task, an ambiguous answer, a late post of a former owner, a wiped or an
 older disk), it shows here, and the writer goes on from here. Nothing else is remembered about a node.
 
-What always holds: each page begins with a task that was seen before, unless nothing was; where that task is missing,
-another one, or waits though it had finished, the node has another disk, and everything is forgotten. Who calls it: the
-worker, once a node. It must not know: HTTP, or the log.
+What always holds: each page begins with a task that was seen before, unless nothing was, and ends at the list's end.
+Where that first task is missing, another one, or waits though it had finished, or where a newer one is missing that was
+known when the page was asked for, the node has another disk, and everything is forgotten. Who calls it: the worker,
+once a node. It must not know: HTTP, or the log.
 """
 
 from collections import Counter
@@ -182,6 +183,23 @@ def fold_page(tail: NodeTail, tasks: Sequence[TaskView]) -> NodeTail | None:
         noted = [task for task in index.pending if task.uid > page_last]
         indexes[incarnation] = _settle(index, [*own, *noted])
     return _with_marks(NodeTail(is_whole=True, last=tail.last, oldest=tail.oldest, indexes=indexes), tasks)
+
+
+def lacks_known(known: NodeTail, tasks: Sequence[TaskView]) -> bool:
+    """Return whether a page lacks a task that was known before: the disk is one from before it.
+
+    ``fold_page`` alone would not see it where an older task still waits: the page begins as it should. The newest task
+    that was seen is enough to look for, it is the first that such a disk lacks; of those that only an answer told of,
+    the uid is all that is known.
+
+    Args:
+        known: the tail when the page was asked for. What was noted later may be missing: the answer overtook the page.
+        tasks: all from ``known.read_from`` to the list's end, by uid.
+    """
+    page_last = tasks[-1].uid if tasks else -1
+    if any(index.pending[-1].uid > page_last for index in known.indexes.values() if index.pending):
+        return True
+    return known.last is not None and known.last not in map(_seen, tasks)
 
 
 def note_posted(tail: NodeTail, uid: int, metadata: str) -> NodeTail:

@@ -10,7 +10,16 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from agents.ports import NodeWriter
-from agents.tail import EMPTY_TAIL, FailedTask, NodeTail, failed_tasks, fold_page, note_posted, start_tail
+from agents.tail import (
+    EMPTY_TAIL,
+    FailedTask,
+    NodeTail,
+    failed_tasks,
+    fold_page,
+    lacks_known,
+    note_posted,
+    start_tail,
+)
 from schemas.errors import NodeError
 from schemas.ids import NodeId
 
@@ -137,7 +146,7 @@ class TailFollower:
             # Forgotten meanwhile: a page from the middle is no whole list.
             return
         # What was posted while the page was on its way is in ``self.tail`` by now, not in ``known``.
-        folded = fold_page(self.tail, page)
+        folded = None if lacks_known(known, page) else fold_page(self.tail, page)
         if folded is None:
             _log.warning("node has another disk: its task list is read anew", extra={"node": self._node})
             self.forget()

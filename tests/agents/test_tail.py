@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.tail import EMPTY_TAIL, NodeTail, TaskView, failed_tasks, fold_page, note_posted, start_tail
+from agents.tail import EMPTY_TAIL, NodeTail, TaskView, failed_tasks, fold_page, lacks_known, note_posted, start_tail
 from schemas.ids import Incarnation, IndexUid, Position, ShardId, node_index_uid
 from schemas.posts import PositionRange, Post, build_metadata
 
@@ -110,6 +110,43 @@ def test_other_disk_is_noticed_by_the_task_seen_last() -> None:
     assert fold_page(tail, [make_view(2, 0, 3)]) is None
 
 
+def test_disk_from_before_is_noticed_by_a_newer_task_that_is_missing_while_an_older_one_waits() -> None:
+    """Seen in a page, or told of by an answer only; with nothing in its place, or another task."""
+    first, lost = make_view(0, 0, 5, "enqueued"), make_view(1, 5, 9, "enqueued")
+    seen = start_tail([first, lost])
+    noted = note_posted(start_tail([first]), 1, lost.metadata or "")
+    alone = note_posted(start_tail([]), 1, lost.metadata or "")
+    other = lost._replace(enqueued_at="another time")
+
+    assert [lacks_known(tail, [first]) for tail in (seen, noted)] == [True, True]
+    assert lacks_known(alone, [])
+    assert lacks_known(seen, [first, other])
+    assert lacks_known(seen, [first, other, make_view(2, 9, 12)])
+    # It was never seen, so that nothing was made of it: what stands there now is folded in its place.
+    assert not lacks_known(noted, [first, other])
+
+
+def test_task_that_finished_and_is_missing_tells_of_a_disk_from_before() -> None:
+    """It is part of what is visible, of another index than the one that waits."""
+    waiting, done = make_foreign(0, "enqueued"), make_view(1, 0, 5)
+    tail = start_tail([waiting, done])
+    assert visible(tail) == 5
+
+    assert lacks_known(tail, [waiting])
+    assert not lacks_known(tail, [waiting, done])
+
+
+def test_list_that_has_all_that_was_known_is_the_same_disk() -> None:
+    """Whatever has become of the tasks, and whatever came after them."""
+    tail = start_tail([make_view(0, 0, 5), make_view(1, 5, 9, "enqueued"), make_view(2, 9, 12, "enqueued")])
+    page = [make_view(1, 5, 9, "failed"), make_view(2, 9, 12), make_view(3, 12, 15, "enqueued")]
+
+    assert not lacks_known(EMPTY_TAIL, [])
+    assert not lacks_known(start_tail([]), page)
+    assert not lacks_known(tail, page[:2])
+    assert not lacks_known(tail, page)
+
+
 def test_failure_is_told_once_and_alone_or_not() -> None:
     """A verdict needs to know whether another task shared the batch."""
     tail = start_tail([make_view(0, 0, 5, "processing"), make_view(1, 5, 9, "enqueued")])
@@ -145,8 +182,9 @@ def test_pages_give_what_the_whole_list_gives(rows: list[tuple[int, int, str]], 
         # At this moment the list has ``cut + 2`` tasks, of which those from ``cut`` on still wait.
         now = [*done[:cut], *(view._replace(status="enqueued") for view in done[cut : cut + 2])]
         assert tail is not None
-        first = tail.read_from
-        tail = fold_page(tail, [view for view in now if view.uid >= first])
+        page = [view for view in now if view.uid >= tail.read_from]
+        assert not lacks_known(tail, page)
+        tail = fold_page(tail, page)
 
     assert tail is not None
     assert tail.indexes.get(ONE, tail.index(ONE)).visible == start_tail(done).index(ONE).visible

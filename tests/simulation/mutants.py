@@ -145,6 +145,12 @@ def _fold_whatever_disk(tail: NodeTail, tasks: Sequence[TaskView]) -> NodeTail |
     return fold_page(replace(tail, oldest=None), tasks) if tasks else tail
 
 
+def _follow_whatever_disk() -> None:
+    """Nothing that a list lacks, or begins with, tells of another disk."""
+    _put((agents.worker.tail_follower, "fold_page"), mutant=_fold_whatever_disk)()
+    _put((agents.worker.tail_follower, "lacks_known"), mutant=lambda *_: False)()
+
+
 def _never_miss_deletes(_whole_ms: int, **_: int) -> bool:
     """However long a copy was away, it is caught up from its cursor."""
     return False
@@ -206,7 +212,7 @@ MUTANTS: Mapping[str, Mutant] = {
         _put((query.rounds, "_after_heads"), mutant=query.rounds._merge_heads), ("page",), 1
     ),
     "a changed disk goes unnoticed": Mutant(
-        _put((agents.worker.tail_follower, "fold_page"), mutant=_fold_whatever_disk),
+        _follow_whatever_disk,
         ("published", "copies"),
         20,
         "losses",

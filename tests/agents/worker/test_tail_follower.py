@@ -1,12 +1,12 @@
 """Following a node's task list over failures, another disk and a lost key."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from agents.tail import FailedTask
+from agents.tail import FailedTask, TaskView
 from agents.worker import tail_follower as tail_module
 from agents.worker.tail_follower import BACKOFF_S, TailFollower, backoff_s
 from schemas.errors import NodeError
@@ -140,6 +140,48 @@ async def test_another_disk_is_read_from_its_beginning() -> None:
         await found.until(lambda: found.forgotten == 1 and found.follower.tail.is_whole)
 
         assert found.attempt() == -1
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["in its list", "by the answer to it"])
+async def test_disk_from_before_a_task_that_waits_behind_another_is_read_from_its_beginning(*, is_seen: bool) -> None:
+    """The task would be waited for, for ever, and its writer would have nothing to send."""
+    async with following() as found:
+        await found.until(lambda: found.follower.tail.is_whole)
+        await found.drop(5)
+        await found.follower.read_again()
+        older = found.node.copy_disk()
+        await found.drop(6)
+        if is_seen:
+            await found.follower.read_again()
+
+        found.node.restore_disk(older)
+        await found.until(lambda: found.forgotten == 1 and found.follower.tail.is_whole)
+
+        assert found.follower.tail.index(INDEX).accepted()[ShardId(0)].attempt == 5
+    assert found.forgotten == 1
+
+
+async def test_answer_that_overtakes_a_page_is_no_other_disk() -> None:
+    """The page was asked for before, and does not have the task yet."""
+    async with following() as found:
+        await found.until(lambda: found.follower.tail.is_whole)
+        asked, let_go = asyncio.Event(), asyncio.Event()
+        tasks_from = found.writer.tasks_from
+
+        async def answer_late(uid: int) -> Sequence[TaskView]:
+            page = await tasks_from(uid)
+            asked.set()
+            await let_go.wait()
+            return page
+
+        found.writer.tasks_from = answer_late  # type: ignore[method-assign]
+        await asked.wait()
+        await found.drop(5)
+        let_go.set()
+        await found.follower.read_again()
+
+        assert found.follower.tail.index(INDEX).accepted()[ShardId(0)].attempt == 5
+    assert found.forgotten == 0
 
 
 def test_node_that_keeps_failing_is_asked_more_and_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
