@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from schemas.errors import LogUnavailableError
+from schemas.errors import FencedError, LogUnavailableError
 from schemas.ids import Partition
 from streams.log import Append, LogBatch, LogReader, LogTransactions, TopicPartition
 from streams.topics import CLUSTER
@@ -96,6 +96,28 @@ class ClusterWriter:
             self.topology = fold_cluster(self.topology, batches)
             seen = any((record.key, record.value) == last for batch in batches for record in batch.records)
         self._tell()
+
+    async def require_lead(self) -> None:
+        """Return where nobody else has written; only while holding the turn, before acting on anything but the log.
+
+        The fence stops a former writer only where it writes: one that was frozen, and does not know that another leads
+        by now, would act on nodes and topics as its old fold says. One small question to the broker. What is written
+        after it is not seen, so act at once.
+
+        Raises:
+            FencedError: another writer has written since.
+            LogUnavailableError: no broker answers.
+        """
+        assert self._turn.locked(), "a commit of ours under way would be taken for another writer's"
+        end = (await self._reader.bounds([CLUSTER_PARTITION]))[CLUSTER_PARTITION].end
+        while self.topology.epoch < end:
+            batches = await self._read()
+            # Whatever we wrote was folded before the turn was given back: at most its marker is left.
+            if any(batch.records for batch in batches):
+                raise FencedError(
+                    f"{CLUSTER}: another writer has written at position {self.topology.epoch} or after it"
+                )
+            self.topology = fold_cluster(self.topology, batches)
 
     async def _read(self) -> Sequence[LogBatch]:
         """Return the next batches; there are some, since something is known to come."""

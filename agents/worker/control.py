@@ -362,6 +362,7 @@ class _Tidying:
             if not wanted or not self.topics_deleted:
                 return
             topics = [retired.topic for retired in wanted]
+            await writer.require_lead()
             try:
                 await self.admin.delete(topics)
             except LogUnavailableError:

@@ -1,9 +1,10 @@
 """Keeps one node as the cluster wants it: look, plan, do, again.
 
-What always holds: nothing here waits for a node's task; whoever waits is another visit, so that an index that is busy
-for minutes holds up neither the other indexes nor the other nodes. What is remembered between visits is only to save
-questions, and forgotten as soon as the node may be another disk. Who calls it: the controller's shell, one keeper a
-node. It must not know: what has to be done (``agents/reconcile.py``).
+What always holds: nothing is done to the node from a fold older than the log, as far as a question right before it can
+tell: whoever was frozen and goes on may lead no more. Nothing here waits for a node's task; whoever waits is another
+visit, so that an index that is busy for minutes holds up neither the other indexes nor the other nodes. What is
+remembered between visits is only to save questions, and forgotten as soon as the node may be another disk. Who calls
+it: the controller's shell, one keeper a node. It must not know: what has to be done (``agents/reconcile.py``).
 """
 
 import asyncio
@@ -129,7 +130,7 @@ class NodeKeeper:
         self._clock = clock
         self._draw = draw
         self._draw_uid = draw_uid
-        self._pruner = TaskPruner(node, admin, clock=clock, tasks_max=tasks_max)
+        self._pruner = TaskPruner(node, admin, require_lead=self._require_lead, clock=clock, tasks_max=tasks_max)
         self._wake = asyncio.Event()
         self._failures = 0
         self._forget()
@@ -139,7 +140,7 @@ class NodeKeeper:
         """Visit the node again and again, until cancelled or until the cluster no longer has it.
 
         Raises:
-            LogError: what was found on the node could not be written; lead again.
+            LogError: what was found on the node could not be written, or another controller leads; lead again.
         """
         try:
             while self._node in self._writer.topology.nodes:
@@ -163,6 +164,8 @@ class NodeKeeper:
         try:
             sight = await self._look(topology)
             plan = plan_node(topology, topology.nodes[self._node], sight, self._cluster)
+            if plan.steps:
+                await self._require_lead()
             for step in plan.steps:
                 await self._perform(topology, step)
             if not (plan.steps or plan.fault):
@@ -173,6 +176,10 @@ class NodeKeeper:
         self._sights[self._node] = sight
         self._show(plan.fault or "; ".join(sorted(refused.reason for refused in self._refused.values())))
         return BUSY_S if self._sent or self._deleting or self._pruner.is_waiting or plan.steps else IDLE_S
+
+    async def _require_lead(self) -> None:
+        async with self._writer as writer:
+            await writer.require_lead()
 
     def _failed(self, error: NodeError) -> float:
         self._sights.pop(self._node, None)

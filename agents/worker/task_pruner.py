@@ -6,7 +6,7 @@ the node is otherwise as it should be. It must not know: what may go (``agents/c
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from agents.checkpoint import TASKS_MAX, Pruning, plan_pruning
 from agents.node_admin import NodeAdmin, TaskEnd
@@ -32,15 +32,24 @@ class TaskPruner:
     Args:
         node: its id, for the log.
         admin: the way to it; the keeper's.
+        require_lead: raises where the indexes given may be of the past: tasks of one that was placed since would be
+            taken for nobody's.
         clock: monotonic seconds.
         tasks_max: how many tasks the node may keep.
     """
 
     def __init__(
-        self, node: NodeId, admin: NodeAdmin, *, clock: Callable[[], float], tasks_max: int = TASKS_MAX
+        self,
+        node: NodeId,
+        admin: NodeAdmin,
+        *,
+        require_lead: Callable[[], Awaitable[None]],
+        clock: Callable[[], float],
+        tasks_max: int = TASKS_MAX,
     ) -> None:
         self._node = node
         self._admin = admin
+        self._require_lead = require_lead
         self._clock = clock
         self._tasks_max = tasks_max
         self.forget()
@@ -60,6 +69,7 @@ class TaskPruner:
 
         Raises:
             NodeError: the node did not answer, or refused.
+            LogError: another controller leads, or that cannot be asked.
         """
         if self._written:
             await self._finish()
@@ -71,6 +81,7 @@ class TaskPruner:
     async def _write(self, indexes: Mapping[NodeIndexUid, IndexRecord]) -> None:
         tasks = await self._admin.fetch_tasks()
         incarnations = {uid: index.incarnation for uid, index in indexes.items()}
+        await self._require_lead()
         for pruning in plan_pruning(tasks, incarnations, kept=self._tasks_max // KEPT_PART):
             if pruning.uid is None or pruning.checkpoint is None:
                 await self._delete(pruning)

@@ -122,6 +122,55 @@ async def test_commit_where_the_log_is_away_says_so_and_gives_the_turn_back() ->
     assert set(writer.topology.nodes) == {"b"}
 
 
+async def test_lead_is_over_where_another_writer_has_written() -> None:
+    """Not where it only leads, and the fold is as it was: nothing can go wrong then."""
+    log = new_log()
+    earlier, later = writer_of(log), writer_of(log)
+    await earlier.lead()
+    await put(earlier, "a")
+    await later.lead()
+    async with earlier:
+        await earlier.require_lead()
+    await put(later, "b")
+
+    async with earlier:
+        with pytest.raises(FencedError, match="position 2"):
+            await earlier.require_lead()
+    async with later:
+        await later.require_lead()
+
+    assert set(earlier.topology.nodes) == {"a"}
+
+
+async def test_commits_and_markers_of_our_own_end_no_lead() -> None:
+    """However often it writes; a marker that was not read back with its records is read now."""
+    log = new_log()
+    writer = writer_of(log)
+    await writer.lead()
+
+    async def require() -> None:
+        async with writer:
+            await writer.require_lead()
+
+    await asyncio.gather(*(each for name in "abc" for each in (put(writer, name), require())))
+    log.skip(PARTITION)
+    await require()
+
+    assert writer.topology.epoch == 7
+
+
+async def test_lead_is_unknown_where_the_log_is_away() -> None:
+    """Then nothing is done, as no controller acts without a log."""
+    log = new_log()
+    writer = writer_of(log)
+    await writer.lead()
+    log.away = True
+
+    async with writer:
+        with pytest.raises(LogUnavailableError):
+            await writer.require_lead()
+
+
 async def test_turns_are_taken_one_after_the_other() -> None:
     """What the second decides sees what the first has written."""
     writer = writer_of(new_log())

@@ -3,14 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from agents.checkpoint import TASKS_MAX
+from agents.decision import build_puts
+from agents.node_admin import KeyRole
 from agents.reconcile import NodeSight
 from agents.worker.cluster_writer import ClusterWriter
 from agents.worker.node_keeper import NodeKeeper
+from schemas.errors import FencedError
 from schemas.events import NodeState
-from schemas.ids import NodeId
+from schemas.ids import NodeId, NodeIndexUid
 from schemas.requests import AddNode, CreateIndex
 from tests.agents.clusters import MOVIES
 from tests.agents.nodes.test_admin import stub_admin
@@ -108,21 +113,97 @@ async def test_keeper_ends_when_its_node_goes() -> None:
     writer = writer_of(new_log())
     await writer.lead()
     sights: dict[NodeId, NodeSight] = {}
-    keeper = NodeKeeper(
-        A,
-        stub_admin(StubMeilisearch()),
-        writer,
-        cluster="here",
-        sights=sights,
-        faults={},
-        clock=lambda: 0.0,
-        draw=lambda: 0.0,
-        draw_uid=lambda: "uid",
-    )
+    keeper = keeper_of(writer, StubMeilisearch(), sights=sights)
 
     await keeper.run()
 
     assert sights == {}
+
+
+def keeper_of(
+    writer: ClusterWriter,
+    stub: StubMeilisearch,
+    *,
+    sights: dict[NodeId, NodeSight] | None = None,
+    tasks_max: int = TASKS_MAX,
+) -> NodeKeeper:
+    """Return a keeper of the node ``a`` that does not run yet."""
+    return NodeKeeper(
+        A,
+        stub_admin(stub),
+        writer,
+        cluster="here",
+        sights={} if sights is None else sights,
+        faults={},
+        clock=lambda: 0.0,
+        draw=lambda: 0.0,
+        draw_uid=lambda: "uid",
+        tasks_max=tasks_max,
+    )
+
+
+async def node_with_keys(stub: StubMeilisearch, *uids: str) -> None:
+    """Make keys on a node, as a controller of this cluster does."""
+    node = stub_admin(stub)
+    for uid in uids:
+        await node.create_key(uid, KeyRole.SEARCH, "here")
+    await node.close()
+
+
+async def test_keeper_that_slept_while_another_controller_led_does_nothing_to_its_node() -> None:
+    """By its fold the search key in use is nobody's, and a dead one is missing."""
+    log = new_log()
+    frozen, leads = writer_of(log), writer_of(log)
+    await frozen.lead()
+    await put(frozen, "a")
+    await leads.lead()
+    async with leads as writer:
+        record = writer.topology.node(A)
+        await writer.commit(build_puts(replace(record, search_key="a-fence", fence_key="a-next")))
+    stub = StubMeilisearch()
+    await node_with_keys(stub, "a-worker", "a-fence", "a-next")
+
+    with pytest.raises(FencedError):
+        await keeper_of(frozen, stub).run()
+
+    assert set(stub.keys) == {"a-worker", "a-fence", "a-next"}
+
+
+async def test_keeper_that_slept_prunes_no_tasks_of_an_index_placed_since() -> None:
+    """By its fold they are nobody's, and need no checkpoint."""
+    log = new_log()
+    frozen, leads = writer_of(log), writer_of(log)
+    await frozen.lead()
+    await put(frozen, "a")
+    await leads.lead()
+    stub = StubMeilisearch()
+    await node_with_keys(stub, "a-worker", "a-search", "a-fence")
+    node = stub_admin(stub)
+    for _ in range(30):
+        await node.create_index(NodeIndexUid("movies__1"), "id")
+    await put(leads, "b")
+
+    with pytest.raises(FencedError):
+        await keeper_of(frozen, stub, tasks_max=20).run()
+
+    assert len(stub.tasks) == 30
+
+
+async def test_keeper_of_a_node_without_anything_to_do_asks_nothing_of_the_log() -> None:
+    """It looks every second, and a lead that is over does no harm there."""
+    log = new_log()
+    writer = writer_of(log)
+    await writer.lead()
+    await put(writer, "a")
+    stub = StubMeilisearch()
+    await node_with_keys(stub, "a-worker", "a-search", "a-fence")
+    log.away = True
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await keeper_of(writer, stub).run()
+
+    assert "GET /indexes" in stub.asked
 
 
 async def test_keeper_of_a_frozen_node_does_not_delay_another() -> None:

@@ -33,6 +33,10 @@ class Clock:
         return self.now_s
 
 
+async def lead() -> None:
+    """Lead, as ever."""
+
+
 async def fill(node: HttpNodeAdmin, posts: int) -> ShardCursor:
     """Write a drop and so many posts of ten positions as tasks; return where the replica then stands."""
     await finished(node, await node.create_index(UID, "id"))
@@ -65,7 +69,7 @@ async def settled(node: HttpNodeAdmin) -> None:
 async def test_long_list_is_cut_and_the_cursor_stays(admin: HttpNodeAdmin) -> None:
     """What is left folds to the same place, the newest tasks and the checkpoint among it."""
     expected = await fill(admin, 40)
-    pruner = TaskPruner(NodeId("n1"), admin, clock=Clock(), tasks_max=20)
+    pruner = TaskPruner(NodeId("n1"), admin, require_lead=lead, clock=Clock(), tasks_max=20)
 
     await pruned(pruner)
     await settled(admin)
@@ -77,7 +81,7 @@ async def test_long_list_is_cut_and_the_cursor_stays(admin: HttpNodeAdmin) -> No
 async def test_pruning_again_and_again_keeps_the_cursor(admin: HttpNodeAdmin) -> None:
     """Each checkpoint takes in the one before."""
     clock = Clock()
-    pruner = TaskPruner(NodeId("n1"), admin, clock=clock, tasks_max=5)
+    pruner = TaskPruner(NodeId("n1"), admin, require_lead=lead, clock=clock, tasks_max=5)
     for posts in (10, 20, 30):
         expected = await fill(admin, posts)
 
@@ -93,7 +97,7 @@ async def test_short_list_is_left_alone_and_rarely_looked_at() -> None:
     stub = StubMeilisearch()
     node = stub_admin(stub)
     await fill(node, 3)
-    pruner = TaskPruner(NodeId("n1"), node, clock=Clock(), tasks_max=20)
+    pruner = TaskPruner(NodeId("n1"), node, require_lead=lead, clock=Clock(), tasks_max=20)
     await pruned(pruner)
     asked = len(stub.asked)
 
@@ -109,7 +113,7 @@ async def test_nothing_is_deleted_without_its_checkpoint(*, lost: bool) -> None:
     stub = StubMeilisearch()
     node = stub_admin(stub)
     expected = await fill(node, 40)
-    pruner = TaskPruner(NodeId("n1"), node, clock=Clock(), tasks_max=20)
+    pruner = TaskPruner(NodeId("n1"), node, require_lead=lead, clock=Clock(), tasks_max=20)
     stub.held = True
     await pruner.prune({UID: INDEX})
     assert pruner.is_waiting
