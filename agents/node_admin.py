@@ -7,12 +7,17 @@ reconciling of nodes. It must not know: any client library.
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote_plus
 
 from agents.tail import TaskView
 from schemas.ids import NodeIndexUid, TaskUid
 
 KEY_FAULTS = frozenset({"invalid_api_key", "missing_master_key", "missing_authorization_header"})
 """Codes with which a node says that our master key is not its own."""
+
+CHECKPOINT_CHARS_MAX = 60_000
+"""Metadata of a checkpoint, percent-encoded: the cursors of some 1,100 shards. It stands in the address, of which the
+client takes 65,536 characters; what is left is for the node's own address and the index's name on it."""
 
 NO_TASK = TaskUid(-1)
 """The newest task of a node that never had one."""
@@ -45,6 +50,11 @@ class TaskEnd(NamedTuple):
     finished: bool
     code: str = ""
     message: str = ""
+
+
+def fits_address(metadata: str) -> bool:
+    """Return whether ``post_checkpoint`` can carry the metadata; else it fails each time, as if the node were away."""
+    return len(quote_plus(metadata)) <= CHECKPOINT_CHARS_MAX
 
 
 class NodeAdmin(Protocol):
@@ -87,7 +97,7 @@ class NodeAdmin(Protocol):
         """Return every task, by uid. Megabytes where there are thousands."""
 
     async def post_checkpoint(self, uid: NodeIndexUid, metadata: str) -> TaskUid:
-        """Enqueue a task that changes nothing and carries the metadata."""
+        """Enqueue a task that changes nothing and carries the metadata, which ``fits_address``."""
 
     async def delete_tasks(self, uids: Sequence[int]) -> None:
         """Enqueue the deletion of finished tasks; of one that has not finished nothing happens."""

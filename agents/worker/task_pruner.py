@@ -1,15 +1,16 @@
 """Keeps a node's task list short: checkpoints first, then the deletion of what is in them.
 
 What always holds: nothing is deleted before the node says that the checkpoint which includes it has succeeded; what is
-remembered in between may be forgotten at any time, then the next look plans anew. Who calls it: the node's keeper, when
-the node is otherwise as it should be. It must not know: what may go (``agents/checkpoint.py``).
+remembered in between may be forgotten at any time, then the next look plans anew. An index with more shards on the node
+than a checkpoint can carry keeps its tasks. Who calls it: the node's keeper, when the node is otherwise as it should
+be. It must not know: what may go (``agents/checkpoint.py``).
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from agents.checkpoint import TASKS_MAX, Pruning, plan_pruning
-from agents.node_admin import NodeAdmin, TaskEnd
+from agents.node_admin import NodeAdmin, TaskEnd, fits_address
 from schemas.errors import NodeRejectedError
 from schemas.events import IndexRecord
 from schemas.ids import NodeId, NodeIndexUid, TaskUid
@@ -17,6 +18,9 @@ from schemas.posts import build_metadata
 
 LOOK_S = 60.0
 """Between two looks at how many tasks a node keeps: at a hundred posts a second it gets 6,000 in this time."""
+
+LOOK_SKIPPED_S = 600.0
+"""The same where an index's tasks cannot be pruned: the list grows on, and each look reads the whole of it."""
 
 KEPT_PART = 10
 """One in so many of the allowed tasks, the newest, always stays."""
@@ -52,6 +56,7 @@ class TaskPruner:
         self._require_lead = require_lead
         self._clock = clock
         self._tasks_max = tasks_max
+        self._said: set[NodeIndexUid] = set()
         self.forget()
 
     def forget(self) -> None:
@@ -86,8 +91,17 @@ class TaskPruner:
             if pruning.uid is None or pruning.checkpoint is None:
                 await self._delete(pruning)
             else:
-                metadata = build_metadata(pruning.checkpoint)
-                self._written.append((pruning, await self._admin.post_checkpoint(pruning.uid, metadata)))
+                await self._write_checkpoint(pruning, pruning.uid, build_metadata(pruning.checkpoint))
+
+    async def _write_checkpoint(self, pruning: Pruning, uid: NodeIndexUid, metadata: str) -> None:
+        if fits_address(metadata):
+            self._written.append((pruning, await self._admin.post_checkpoint(uid, metadata)))
+            return
+        self._look_s = self._clock() + LOOK_SKIPPED_S
+        if uid not in self._said:
+            self._said.add(uid)
+            text = "finished tasks stay: an index has more shards on a node than a checkpoint can carry; add nodes"
+            _log.warning(text, extra={"node": self._node, "index": uid, "tasks": len(pruning.tasks)})
 
     async def _finish(self) -> None:
         for each in tuple(self._written):

@@ -11,13 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agents.node_admin import NO_TASK, KeyRole, NodeAdmin, NodeKey, TaskEnd
+from agents.node_admin import CHECKPOINT_CHARS_MAX, NO_TASK, KeyRole, NodeAdmin, NodeKey, TaskEnd, fits_address
 from agents.nodes.admin import HttpNodeAdmin
 from miroir.ports import free_port
 from schemas.errors import NodeError, NodeRejectedError, NodeTimeoutError, NodeUnreachableError
-from schemas.ids import NodeId, NodeIndexUid, SettingsVersion, TaskUid
+from schemas.ids import Attempt, Incarnation, NodeId, NodeIndexUid, Position, SettingsVersion, ShardId, TaskUid
 from schemas.keys import derive_key
 from schemas.meilisearch_settings import DEFAULT_SETTINGS
+from schemas.posts import Checkpoint, CheckpointCursor, build_metadata
 from streams.node_settings import build_node_settings, settings_version_of
 from tests.agents.stub_meilisearch import MASTER_KEY, StubMeilisearch
 from tests.background import background
@@ -222,6 +223,27 @@ async def test_address_that_is_none_is_an_unreachable_node() -> None:
 
     with pytest.raises(NodeUnreachableError, match="Invalid port"):
         await admin.fetch_version()
+
+
+async def test_checkpoint_that_fits_the_address_is_carried() -> None:
+    """Up to the bound, with the longest name of an index; some 1,100 shards do fit, and 1,300 would not be carried."""
+    name = NodeIndexUid("n" * 200 + "__123456789012")
+    longest = '"' * (CHECKPOINT_CHARS_MAX // len("%22"))
+    stub = StubMeilisearch()
+    node = HttpNodeAdmin(NODE, f"http://{'h' * 63}.{'h' * 63}.example.org:7700", MASTER_KEY, transport=stub.transport())
+
+    await node.post_checkpoint(name, longest)
+
+    assert stub.tasks[0]["customMetadata"] == longest
+    assert [fits_address(longest), fits_address(longest + '"')] == [True, False]
+    assert [fits_address(_checkpoint_of(shards)) for shards in (1100, 1300)] == [True, False]
+    with pytest.raises(NodeUnreachableError, match="URL too long"):
+        await node.post_checkpoint(name, _checkpoint_of(1300))
+
+
+def _checkpoint_of(shards: int) -> str:
+    at = CheckpointCursor(Position(12_345_678), Attempt(123_456), 1_700_000_000_000)
+    return build_metadata(Checkpoint(Incarnation(123_456), 1_234_567, {ShardId(s): at for s in range(shards)}))
 
 
 async def test_wrong_master_key_is_rejected() -> None:

@@ -1,12 +1,13 @@
 """A node's task list is kept short, and its replicas stay where they stand: on a stub and on a real node."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from agents.nodes.admin import HttpNodeAdmin
 from agents.tail import start_tail
-from agents.worker.task_pruner import LOOK_S, TaskPruner
+from agents.worker.task_pruner import LOOK_S, LOOK_SKIPPED_S, TaskPruner
 from schemas.events import IndexRecord
 from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, NodeIndexUid, Position, SettingsVersion, ShardId
 from schemas.posts import Drop, PositionRange, Post, build_metadata
@@ -105,6 +106,31 @@ async def test_short_list_is_left_alone_and_rarely_looked_at() -> None:
 
     assert len(stub.asked) == asked
     assert len(stub.tasks) == 5
+
+
+async def test_index_with_too_many_shards_for_a_checkpoint_keeps_its_tasks(caplog: pytest.LogCaptureFixture) -> None:
+    """It is said once; the node is not taken for one that is away, and the tasks of other indexes go."""
+    stub, clock = StubMeilisearch(), Clock()
+    node = stub_admin(stub)
+    await fill(node, 40)
+    other = NodeIndexUid("books__2")
+    await node.create_index(other, "id")
+    shards = {ShardId(shard): Attempt(123_456) for shard in range(1500)}
+    drop = Drop(Incarnation(2), shards, at_ms=1_700_000_000_000)
+    stub.tasks[-1]["customMetadata"] = build_metadata(drop)
+    await fill(node, 10)
+    pruner = TaskPruner(NodeId("n1"), node, require_lead=lead, clock=clock, tasks_max=20)
+    both = {UID: INDEX, other: replace(INDEX, uid=IndexUid("books"), incarnation=Incarnation(2))}
+
+    for _ in range(3):
+        clock.now_s += LOOK_SKIPPED_S
+        await pruner.prune(both)
+        while pruner.is_waiting:
+            await pruner.prune(both)
+
+    assert start_tail(await node.fetch_tasks()).visible(Incarnation(2), ShardId(1499)).attempt == 123_456
+    assert [task["indexUid"] for task in stub.tasks].count(UID) < 10
+    assert [record.__dict__["index"] for record in caplog.records if record.levelname == "WARNING"] == [other]
 
 
 @pytest.mark.parametrize("lost", [True, False], ids=["checkpoint lost", "checkpoint failed"])
