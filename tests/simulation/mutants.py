@@ -191,7 +191,7 @@ MUTANTS: Mapping[str, Mutant] = {
         _put((streams.moves, "whole_copies"), mutant=_all_are_whole), ("kept",), 1
     ),
     "dead letters are skipped": Mutant(
-        _put((DeadLetters, "set_aside"), mutant=_set_nothing_aside), ("dead letters",), 18
+        _put((DeadLetters, "set_aside"), mutant=_set_nothing_aside), ("dead letters",), 6
     ),
     "copies begin anew at every look": Mutant(
         _put((agents.worker.mover, "plan_moves"), mutant=_begin_again), ("settled",), 1
@@ -203,7 +203,7 @@ MUTANTS: Mapping[str, Mutant] = {
         _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 21, "moves"
     ),
     "keys take all the time there is": Mutant(
-        _put((query.nodes.rounds, "FOLLOWED_SHARE"), mutant=1.0), ("complete",), 4
+        _put((query.nodes.rounds, "FOLLOWED_SHARE"), mutant=1.0), ("complete",), 19
     ),
     "a window is believed whatever hits are in it": Mutant(
         _put((query.deep_pages, "identities_of"), mutant=_count_hits), ("page",), 1
