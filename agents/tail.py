@@ -5,8 +5,8 @@ writer continues. Whatever happens (a failed task, an ambiguous answer, a late p
 older disk), it shows here, and the writer goes on from here. Nothing else is remembered about a node.
 
 What always holds: each page begins with a task that was seen before, unless nothing was, and ends at the list's end.
-Where that first task is missing, another one, or waits though it had finished, or where a newer one is missing that was
-known when the page was asked for, the node has another disk, and everything is forgotten. Who calls it: the worker,
+Where that first task is missing or another one, where any waits though it had finished, or a newer one is missing that
+was known when the page was asked for, the node has another disk, and everything is forgotten. Who calls it: the worker,
 once a node. It must not know: HTTP, or the log.
 """
 
@@ -169,7 +169,7 @@ def start_tail(tasks: Sequence[TaskView]) -> NodeTail:
 
 def fold_page(tail: NodeTail, tasks: Sequence[TaskView]) -> NodeTail | None:
     """Return the tail after all tasks from ``tail.read_from`` on, by uid; None where they are of another disk."""
-    if tail.oldest is not None and (not tasks or _seen(tasks[0]) != tail.oldest or _waits_again(tail, tasks[0])):
+    if tail.oldest is not None and (not tasks or _seen(tasks[0]) != tail.oldest):
         return None
     page_last = tasks[-1].uid if tasks else -1
     found: dict[Incarnation, list[NodeTask]] = {incarnation: [] for incarnation in tail.indexes}
@@ -179,6 +179,9 @@ def fold_page(tail: NodeTail, tasks: Sequence[TaskView]) -> NodeTail | None:
     indexes = {}
     for incarnation, own in found.items():
         index = tail.index(incarnation)
+        if any(task.state is TaskState.WAITING and task.uid <= index.folded for task in own):
+            # It had finished: the disk is one from before, and what it did may be missing.
+            return None
         # The answer to a post may have overtaken the page: what was noted beyond the page's end stays noted.
         noted = [task for task in index.pending if task.uid > page_last]
         indexes[incarnation] = _settle(index, [*own, *noted])
@@ -239,16 +242,6 @@ def _settle(index: IndexTail, tasks: Sequence[NodeTask]) -> IndexTail:
     first = next((at for at, task in enumerate(rest) if task.state is TaskState.WAITING), len(rest))
     folded = rest[first - 1].uid if first else index.folded
     return IndexTail(fold_tasks(index.visible, rest[:first]), folded, tuple(rest[first:]))
-
-
-def _waits_again(tail: NodeTail, view: TaskView) -> bool:
-    """Return whether a task that had finished has not: the disk is one from before, and what it did may be missing."""
-    task = _ours(view)
-    return (
-        task is not None
-        and task.state is TaskState.WAITING
-        and task.uid <= tail.index(task.metadata.incarnation).folded
-    )
 
 
 def _with_marks(tail: NodeTail, tasks: Sequence[TaskView]) -> NodeTail:

@@ -119,8 +119,9 @@ def start_from_checkpoint(incarnation: Incarnation, tasks: Iterable[NodeTask]) -
     """Return the cursors of the succeeded checkpoint that includes most, and the last uid in it; else none and -1.
 
     Not of the last one: a controller that was frozen posts late what it planned before another one took over, and the
-    tasks between its checkpoint and the other's are deleted by then. Tasks between the uid returned and the
-    checkpoint's own are not in it: fold from the uid after the one returned.
+    tasks between its checkpoint and the other's are deleted by then. Nor of one that includes tasks as late as itself:
+    it was planned on another disk than the one that it is on. Tasks between the uid returned and the checkpoint's own
+    are not in it: fold from the uid after the one returned.
     """
     cursors: IndexCursors = {}
     upto = -1
@@ -130,7 +131,7 @@ def start_from_checkpoint(incarnation: Incarnation, tasks: Iterable[NodeTask]) -
             isinstance(checkpoint, Checkpoint)
             and checkpoint.incarnation == incarnation
             and task.state is TaskState.SUCCEEDED
-            and checkpoint.upto > upto
+            and upto < checkpoint.upto < task.uid
         ):
             cursors = {
                 shard: ShardCursor(at.cursor, at.attempt, whole_ms=at.whole_ms)

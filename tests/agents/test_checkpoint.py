@@ -52,10 +52,9 @@ def pruned(tasks: list[TaskView], prunings: tuple[Pruning, ...]) -> list[TaskVie
     """Return the list after the checkpoints have succeeded and the tasks are gone."""
     gone = {uid for pruning in prunings for uid in pruning.tasks}
     left = [task for task in tasks if task.uid not in gone]
-    for pruning in prunings:
-        if pruning.checkpoint is not None:
-            left.append(view(1000 + len(left), pruning.checkpoint))
-    return left
+    checkpoints = [pruning.checkpoint for pruning in prunings if pruning.checkpoint is not None]
+    first = max((task.uid for task in tasks), default=-1) + 1
+    return left + [view(uid, checkpoint) for uid, checkpoint in enumerate(checkpoints, first)]
 
 
 @settings(max_examples=400)

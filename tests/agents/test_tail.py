@@ -12,10 +12,18 @@ INDEX_UID = IndexUid("films")
 SHARD = ShardId(0)
 
 
-def make_view(uid: int, start: int, end: int, status: str = "succeeded", *, batch: int | None = None) -> TaskView:
+def make_view(
+    uid: int,
+    start: int,
+    end: int,
+    status: str = "succeeded",
+    *,
+    batch: int | None = None,
+    incarnation: Incarnation = ONE,
+) -> TaskView:
     """Return a post's task as a node lists it."""
-    post = Post(ONE, f"w-{uid}", 0, 1, {SHARD: PositionRange(Position(start), Position(end))})
-    index = node_index_uid(INDEX_UID, ONE)
+    post = Post(incarnation, f"w-{uid}", 0, 1, {SHARD: PositionRange(Position(start), Position(end))})
+    index = node_index_uid(INDEX_UID, incarnation)
     return TaskView(uid, index, status, f"t{uid}", build_metadata(post), uid if batch is None else batch, "", "")
 
 
@@ -99,6 +107,15 @@ def test_older_disk_is_noticed_by_a_task_that_waits_again() -> None:
 
     assert fold_page(tail, [make_view(1, 5, 9, "enqueued")]) is None
     assert fold_page(tail, [make_view(1, 5, 9), make_view(2, 9, 12, "enqueued")]) is not None
+
+
+def test_older_disk_is_noticed_by_another_index_s_task_that_waits_again_behind_one_that_still_waits() -> None:
+    """The page begins as it should, with what waited all the time."""
+    waiting, other = make_view(0, 0, 5, "enqueued"), make_view(1, 5, 9, incarnation=Incarnation(8))
+    tail = start_tail([waiting, other])
+
+    assert fold_page(tail, [waiting, other._replace(status="enqueued")]) is None
+    assert fold_page(tail, [waiting, other]) == tail
 
 
 def test_other_disk_is_noticed_by_the_task_seen_last() -> None:

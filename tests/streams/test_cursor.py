@@ -300,6 +300,14 @@ def test_late_checkpoint_of_a_former_controller_is_passed_over() -> None:
     assert start_from_checkpoint(INCARNATION, [former, present._replace(uid=5)]) == (cursors, upto)
 
 
+def test_checkpoint_planned_on_another_disk_is_passed_over() -> None:
+    """It includes tasks as late as itself: on an older disk that came back the list had not come so far."""
+    planned = make_checkpoint(2, [make_task(uid, 100 * uid, 100 * uid + 100) for uid in range(3)])
+    assert planned is not None
+
+    assert start_from_checkpoint(INCARNATION, [make_task(0, 0, 100), planned._replace(uid=1)]) == ({}, -1)
+
+
 @given(STEPS, st.integers(0, 60))
 def test_fold_is_independent_of_where_the_list_is_cut(moves: list[tuple[object, ...]], cut: int) -> None:
     """Reading the task list in pages gives what reading it at once gives."""
