@@ -95,10 +95,11 @@ class KafkaLogWriter:
         """
         for append in appends:
             size_bytes = len(append.key or b"") + len(append.value or b"")
-            if size_bytes > BATCH_BYTES_MAX:
-                if append.topic not in self._limits:
-                    self._limits[append.topic] = await self._limit(append.topic)
-                if size_bytes + RECORD_OVERHEAD_BYTES > self._limits[append.topic]:
+            batch_bytes = size_bytes + RECORD_OVERHEAD_BYTES
+            if size_bytes > BATCH_BYTES_MAX and batch_bytes > self._limits.get(append.topic, 0):
+                # Not known yet, or raised since: nobody tells, so a refusal is always the broker's latest word.
+                self._limits[append.topic] = await self._limit(append.topic)
+                if batch_bytes > self._limits[append.topic]:
                     raise errors.RecordTooLargeError(append.topic, size_bytes)
 
     async def _limit(self, topic: str) -> int:

@@ -523,6 +523,21 @@ async def test_record_too_large_is_refused_alone(log: Log) -> None:
     assert [record.key for record in await log.records(topic)] == [b"small"] * 150
 
 
+async def test_raised_record_limit_counts_at_once(log: Log) -> None:
+    """A writer that has refused a record takes it once the topic's limit is above it; it needs no restart."""
+    topic = await log.topic({"max.message.bytes": "200000"})
+    with pytest.raises(RecordTooLargeError):
+        await log.put(topic, b"x" * 300_000)
+
+    await log.admin.delete([topic])
+    await eventually(lambda: log.create(topic, 1, {"max.message.bytes": "400000"}))
+    await eventually(lambda: log.put(topic, b"x" * 300_000))
+    with pytest.raises(RecordTooLargeError):
+        await log.put(topic, b"x" * 500_000)
+
+    assert [len(record.value or b"") for record in await log.records(topic)] == [300_000]
+
+
 async def test_record_over_the_default_limit_as_known(log: Log) -> None:
     """Kafka's limit is 1 MiB; the embedded broker has none of its own."""
     topic = await log.topic()
