@@ -90,16 +90,18 @@ class Worker:
                 await self._progress_read.wait()
         await self.applier.wait_for_tails(TAILS_S)
         bounds = await known_bounds(self._bounds, partitions)
-        requests = TopicPartition(REQUESTS, Partition(0))
-        starts = dict(self.applier.own({p: bound for p, bound in bounds.items() if p != requests}))
         await self._check_logs()
         self.applier.stale.note_topics(await self._admin.describe(sorted({p.topic for p in partitions})))
-        if requests in bounds:
-            starts[requests] = bounds[requests].end
+        requests = frozenset({TopicPartition(REQUESTS, Partition(0))}) & partitions
+        # Nothing may be waited for after this: what is left out is paused on return, and begun by ``mend`` after that.
+        starts = dict(self.applier.own({p: bounds.get(p) for p in partitions - requests}))
+        # Batches of requests are dropped: where nobody tells its end, the partition may as well stay paused.
+        starts |= {p: bounds[p].end for p in requests & bounds.keys()}
+        if requests:
             self._start_controller()
         else:
             self._stop_controller()
-        _log.info("partitions assigned", extra={"partitions": len(partitions), "controller": requests in bounds})
+        _log.info("partitions assigned", extra={"partitions": len(partitions), "controller": bool(requests)})
         return starts
 
     async def _check_logs(self) -> None:

@@ -21,6 +21,7 @@ from agents.window import Window, share_bytes
 from agents.worker.feed import Assignment, Feed, LiveStream, assignments_on, attempts_on, fence_key
 from agents.worker.feeder import Feeder
 from agents.worker.feeder_settings import FeederSettings
+from agents.worker.known_bounds import known_bounds
 from agents.worker.loud_stops import LoudStops
 from agents.worker.metrics import WorkerMetrics
 from agents.worker.node_feeders import NodeFeeders
@@ -158,14 +159,14 @@ class Applier:
 
     # --- from the live stream ---
 
-    def own(self, bounds: Mapping[TopicPartition, Bounds]) -> Mapping[TopicPartition, Position]:
+    def own(self, bounds: Mapping[TopicPartition, Bounds | None]) -> Mapping[TopicPartition, Position]:
         """Own exactly these partitions of index topics; return where the live stream of each is to start.
 
         That is where the furthest replica stands: it is fed live from there on, and the others, if they are behind,
         replay up to there. Where no node has told its task list, it is the log's end.
 
         Args:
-            bounds: what each partition holds now.
+            bounds: what each partition holds now; None where that is not known yet, and ``mend`` begins it later.
         """
         self._window_bytes_max = share_bytes(len(bounds), self._settings.partition_queue_bytes_max)
         self._owned = frozenset(bounds)
@@ -173,39 +174,38 @@ class Applier:
         for partition, held in bounds.items():
             self._begin(partition, held)
         self._publisher.begin()
-        self._feeders.wake()
         return {partition: feed.window.end for partition, feed in self._feeds.items()}
 
-    def _begin(self, partition: TopicPartition, held: Bounds) -> Feed | None:
-        """Begin to feed an owned partition, where its topic has an index."""
-        index = self.index_of(partition.topic)
-        if index is None:
-            return None
-        shard = ShardId(partition.partition)
+    def _begin(self, partition: TopicPartition, held: Bounds | None, *, must_seek: bool = False) -> None:
+        """Begin to feed an owned partition, where its topic has an index and its bounds are known."""
+        index, shard = self.index_of(partition.topic), ShardId(partition.partition)
+        if index is None or held is None:
+            return
         known = self._furthest(index.uid, index.incarnation, shard) if self._feeders.is_any_told else held.end
         window = Window(max(held.beginning, min(known, held.end)), bytes_max=self._window_bytes_max)
         feed = self._feeds[partition] = Feed(partition, index.uid, index.incarnation, shard, window)
+        feed.must_seek = must_seek
         self._ends[partition] = held.end
         feed.ends.note(held.end, self._now_ms())
-        return feed
+        self._feeders.wake()
 
     async def mend(self) -> None:
         """Let every live stream that has stopped go on where its window ends, if its index is applied now.
 
         A stream stops where its index was paused, had no primary key yet, or no broker answered; and an owned partition
-        has no feed where its index was made anew over the same topic.
+        has no feed where brokers did not know it yet, or its index was made anew over the same topic.
         """
         async with self._mending:
-            for partition in sorted(self._owned - self._feeds.keys()):
-                if self.index_of(partition.topic) is None:
-                    continue
-                try:
-                    held = (await self._bounds.bounds([partition]))[partition]
-                except LogError as error:
-                    _log.warning("partition cannot be begun", extra={"topic": partition.topic, "reason": str(error)})
-                    continue
-                if partition in self._owned - self._feeds.keys() and (feed := self._begin(partition, held)) is not None:
-                    feed.must_seek = True
+            missing = {each for each in self._owned - self._feeds.keys() if self.index_of(each.topic) is not None}
+            try:
+                bounds = await known_bounds(self._bounds, missing)
+            except LogError as error:
+                bounds = {}
+                _log.warning("bounds are not known", extra={"reason": str(error)})
+            if waiting := sorted(missing - bounds.keys()):
+                _log.warning("partitions cannot be begun", extra={"partitions": waiting})
+            for partition in sorted((self._owned - self._feeds.keys()) & bounds.keys()):
+                self._begin(partition, bounds[partition], must_seek=True)
             for feed in list(self._feeds.values()):
                 if feed.must_seek and self._applied(feed) is not None and self.stream is not None:
                     feed.must_seek = feed.is_paused = False

@@ -51,11 +51,13 @@ class FakeLog:
 
     Attributes:
         away: while True, every call fails as if no broker answered.
+        lagging: topics that the broker which readers ask does not know yet, or does not know any more.
         now_ms: the timestamp of the next records.
     """
 
     def __init__(self) -> None:
         self.away = False
+        self.lagging: set[str] = set()
         self.now_ms = 1_700_000_000_000
         self._topics: dict[str, tuple[TopicSpec, list[_PartitionLog]]] = {}
         self._fences: dict[str, int] = {}
@@ -147,6 +149,16 @@ class FakeLog:
             raise NoTopicError(message, frozenset({where.topic}))
         return partitions[where.partition]
 
+    def seen(self, where: TopicPartition) -> _PartitionLog:
+        """Return a partition as a reader finds it.
+
+        Raises:
+            NoTopicError: the topic, or the partition, does not exist, or is not known yet to whoever was asked.
+        """
+        if where.topic in self.lagging:
+            raise NoTopicError(f"no such topic: {where.topic}", frozenset({where.topic}))
+        return self.partition(where)
+
     def require_there(self) -> None:
         """Raise where no broker answers."""
         if self.away:
@@ -201,6 +213,7 @@ class FakeLogReader:
         """Read these partitions from these positions; see ``LogReader``."""
         self._log.require_there()
         for where, position in positions.items():
+            self._log.seen(where)
             self._require_inside(where, position)
         self._positions = dict(positions)
 
@@ -218,7 +231,7 @@ class FakeLogReader:
     async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
         """Return what each partition holds; see ``LogReader``."""
         self._log.require_there()
-        found = {where: self._log.partition(where) for where in partitions}
+        found = {where: self._log.seen(where) for where in partitions}
         return {where: Bounds(Position(each.beginning), Position(each.end)) for where, each in found.items()}
 
     async def close(self) -> None:

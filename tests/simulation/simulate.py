@@ -1,10 +1,14 @@
 """A run on a loop of its own."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from tests.simulation.mixes import USUAL, Mix
 from tests.simulation.run import STEPS, Result, Run
 from tests.simulation.virtual_clock import VirtualClockLoop
+
+T = TypeVar("T")
 
 
 def simulate(seed: int, *, steps: int = STEPS, mix: Mix = USUAL) -> Result:
@@ -13,10 +17,15 @@ def simulate(seed: int, *, steps: int = STEPS, mix: Mix = USUAL) -> Result:
     Raises:
         BrokenInvariantError: something that must always hold did not.
     """
+    return run_at_once(_run(seed, steps, mix))
+
+
+def run_at_once(running: Coroutine[Any, Any, T]) -> T:
+    """Run on a clock that never waits, end whatever it leaves behind, and return its result."""
     loop = VirtualClockLoop()
     try:
         asyncio.set_event_loop(loop)
-        return loop.run_until_complete(_run(seed, steps, mix))
+        return loop.run_until_complete(running)
     finally:
         loop.run_until_complete(_drain())
         loop.close()
