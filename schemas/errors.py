@@ -12,7 +12,8 @@
     ├─ NotFoundError                 index, task, document
     ├─ LogError                      the log refused or is not what it should be
     │  ├─ LogUnavailableError ↻      no broker answers
-    │  │  └─ NoTopicError ↻          brokers answer, and know no such topic or partition (yet, or any more)
+    │  │  ├─ NoTopicError ↻          brokers answer, and know no such topic or partition (yet, or any more)
+    │  │  └─ NoLeaderError ↻         brokers answer, and none leads these partitions just now
     │  ├─ MissedRecordsError         a position the log no longer, or not yet, holds: a loud stop, never a skip
     │  ├─ AnotherLogError            a topic that was deleted and made anew: its positions mean other records now
     │  ├─ FencedError                another writer of the cluster topic took over
@@ -128,6 +129,18 @@ class NoTopicError(LogUnavailableError):
     def __init__(self, message: str, topics: frozenset[str]) -> None:
         super().__init__(message)
         self.topics = topics
+
+
+class NoLeaderError(LogUnavailableError):
+    """Partitions that no broker leads just now: the brokers that hold them are away, or one is being chosen.
+
+    Attributes:
+        partitions: topic and number of each; others that were asked about may well be led.
+    """
+
+    def __init__(self, partitions: frozenset[tuple[str, int]]) -> None:
+        super().__init__(f"no broker leads {', '.join(f'{topic}/{number}' for topic, number in sorted(partitions))}")
+        self.partitions = partitions
 
 
 class MissedRecordsError(LogError):

@@ -72,6 +72,7 @@ class LogReader(Protocol):
         Raises:
             MissedRecordsError: a position is outside what the log holds.
             NoTopicError: a topic, or a partition, does not exist.
+            NoLeaderError: no broker leads some of those whose position is a new one; it names them.
             LogUnavailableError: no broker answers.
         """
 
@@ -91,6 +92,7 @@ class LogReader(Protocol):
 
         Raises:
             NoTopicError: a topic, or a partition, does not exist.
+            NoLeaderError: no broker leads some of them; it names them.
             LogUnavailableError: no broker answers.
         """
 

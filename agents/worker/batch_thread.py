@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from schemas.errors import AnotherLogError, LogError, MissedRecordsError
+from schemas.errors import AnotherLogError, LogError, MissedRecordsError, NoLeaderError
 from schemas.ids import Position
 from streams.kafka.bounds import fetch_bounds
 from streams.kafka.connection import client_arguments, stop_consumer, to_log_error
@@ -248,22 +248,29 @@ async def _fetch_ids(consumer: AIOKafkaConsumer, topics: Collection[str]) -> Map
 
 
 async def _find_outside(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, Position]) -> list[Problem]:
-    """Return a problem for each partition that does not hold its position, or whose topic cannot be asked about."""
+    """Return a problem for each partition that does not hold its position, or cannot be asked about."""
     problems = []
     for topic in sorted({partition.topic for partition in positions}):
         partitions = [partition for partition in positions if partition.topic == topic]
-        try:
-            bounds = await fetch_bounds(consumer._client, partitions)  # noqa: SLF001 - the consumer's own would wait
-        except LogError as error:
-            problems += [Problem(partition, error) for partition in partitions]
-        except (KafkaError, OSError, TimeoutError) as error:
-            problems += [Problem(partition, to_log_error(error, "ask for bounds")) for partition in partitions]
-        else:
-            problems += [
-                Problem(partition, _missed(partition, positions[partition], bounds[partition]))
-                for partition in partitions
-                if not bounds[partition].beginning <= positions[partition] <= bounds[partition].end
-            ]
+        while partitions:
+            try:
+                # The consumer's own question would wait. Whoever is told that there is no leader tries again.
+                bounds = await fetch_bounds(consumer._client, partitions, election_s=0.0)  # noqa: SLF001
+            except NoLeaderError as error:
+                problems += [Problem(partition, error) for partition in partitions if partition in error.partitions]
+                partitions = [partition for partition in partitions if partition not in error.partitions]
+                continue
+            except LogError as error:
+                problems += [Problem(partition, error) for partition in partitions]
+            except (KafkaError, OSError, TimeoutError) as error:
+                problems += [Problem(partition, to_log_error(error, "ask for bounds")) for partition in partitions]
+            else:
+                problems += [
+                    Problem(partition, _missed(partition, positions[partition], bounds[partition]))
+                    for partition in partitions
+                    if not bounds[partition].beginning <= positions[partition] <= bounds[partition].end
+                ]
+            break
     return problems
 
 

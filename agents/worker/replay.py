@@ -6,11 +6,11 @@ contiguous from a position at or below its cursor. Who calls it: the feeder of a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from agents.window import Window
 from agents.worker.feed import Assignment, Feed
-from schemas.errors import LogUnavailableError, MissedRecordsError, NoTopicError
+from schemas.errors import LogUnavailableError, MissedRecordsError, NoLeaderError, NoTopicError
 from schemas.events import IndexRecord
 from schemas.ids import Offset, Position
 from streams.log import LogBatch, LogReader, TopicPartition
@@ -28,7 +28,7 @@ RETRY_S = 1.0
 """Between two tries while no broker answers."""
 
 ABSENT_S = 2.0
-"""So long the shards of a topic that does not exist are passed over, so that those of other topics are read."""
+"""So long a shard is passed over whose topic does not exist, or which no broker leads, so that the others are read."""
 
 Intake = Callable[[Feed, IndexRecord, LogBatch, Window], Awaitable[None]]
 """Parses a batch into a window, dead letters and all."""
@@ -57,7 +57,7 @@ class Replay:
         self._fed = fed
         self._missed = missed
         self._shards: dict[TopicPartition, tuple[Assignment, Window]] = {}
-        self._absent_until: dict[str, float] = {}
+        self._absent_until: dict[TopicPartition, float] = {}
         self._wake = asyncio.Event()
 
     def window(self, assignment: Assignment, cursor: Position) -> Window:
@@ -107,19 +107,24 @@ class Replay:
                     await self._missed(error)
                 except NoTopicError as error:
                     # Its index is stopped by whoever looks at topics; here it only must not hold up the others.
-                    self._absent_until |= dict.fromkeys(error.topics, asyncio.get_running_loop().time() + ABSENT_S)
+                    self._pass_over([partition for partition in self._shards if partition.topic in error.topics])
+                except NoLeaderError as error:
+                    self._pass_over([partition for partition in self._shards if partition in error.partitions])
                 except LogUnavailableError:
                     await asyncio.sleep(RETRY_S)
         finally:
             await self._reader.close()
 
+    def _pass_over(self, partitions: Collection[TopicPartition]) -> None:
+        self._absent_until |= dict.fromkeys(partitions, asyncio.get_running_loop().time() + ABSENT_S)
+
     async def _read(self) -> None:
         now_s = asyncio.get_running_loop().time()
-        self._absent_until = {topic: until_s for topic, until_s in self._absent_until.items() if until_s > now_s}
+        self._absent_until = {each: until_s for each, until_s in self._absent_until.items() if until_s > now_s}
         positions: Mapping[TopicPartition, Position] = {
             partition: window.end
             for partition, (_, window) in self._shards.items()
-            if partition.topic not in self._absent_until
+            if partition not in self._absent_until
         }
         if not positions:
             await asyncio.sleep(READ_S)

@@ -143,7 +143,8 @@ def kafka_ports(settings: Settings) -> WorkerPorts:
     return WorkerPorts(
         worker=worker,
         log=KafkaLogWriter(kafka),
-        reader=lambda: KafkaLogReader(kafka, fetch_bytes_max=REPLAY_FETCH_BYTES_MAX),
+        # All that a worker asks it asks again within seconds.
+        reader=lambda: KafkaLogReader(kafka, fetch_bytes_max=REPLAY_FETCH_BYTES_MAX, election_s=0.0),
         admin=lambda: KafkaLogAdmin(kafka),
         transactions=lambda: KafkaTransactions(kafka, settings.kafka_transactional_id),
         stream=lambda owner: FaustStream(make_app(settings.kafka_group, config=kafka, owner=owner)),

@@ -55,6 +55,7 @@ ROWS: Mapping[type[errors.MiroirError], Row] = {
     errors.InvalidInputError: Row(400, "bad_request"),
     errors.NotFoundError: Row(404, "not_found"),
     errors.NoTopicError: Row(503, "miroir_log_unavailable"),
+    errors.NoLeaderError: Row(503, "miroir_log_unavailable"),
     errors.LogUnavailableError: Row(503, "miroir_log_unavailable"),
     errors.AnotherLogError: Row(500, "internal"),
     errors.MissedRecordsError: Row(500, "internal"),

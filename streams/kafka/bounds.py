@@ -11,7 +11,7 @@ read.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,12 +22,13 @@ from aiokafka.errors import (
     NoError,
     NotLeaderForPartitionError,
     RequestTimedOutError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 
-from schemas.errors import NoTopicError
+from schemas.errors import NoLeaderError, NoTopicError
 from schemas.ids import Position
 from streams.kafka.metadata import ClusterMetadata, fetch_metadata, require_topics
 from streams.log import Bounds, TopicPartition
@@ -48,10 +49,14 @@ PROBE_BYTES = 1
 """Enough: a broker answers with a whole batch where there is one at all (KIP-74)."""
 
 ELECTION_S = 5.0
-"""How long a partition may be without a leader before it counts as away; a new topic's took under one."""
+"""How long a partition may be without a leader before it counts as away, for whoever asks only once; a new topic's took
+under one."""
 
 ELECTION_RETRY_S = 0.1
 """Between two questions meanwhile."""
+
+_NOT_LED = (NotLeaderForPartitionError, LeaderNotAvailableError, UnknownTopicOrPartitionError)
+"""What a broker answers that leads a partition no more, or does not know yet that it is to."""
 
 _Found = TypeVar("_Found")
 
@@ -68,21 +73,28 @@ class Tail:
     empty: bool
 
 
-async def fetch_bounds(client: AIOKafkaClient, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
+async def fetch_bounds(
+    client: AIOKafkaClient, partitions: Sequence[TopicPartition], *, election_s: float
+) -> Mapping[TopicPartition, Bounds]:
     """Return what each partition holds now: four small questions one after the other, whatever their number.
 
-    A partition whose leader is being chosen (just created, or its broker gone) is asked again for a few seconds.
+    Args:
+        client: the library's connection.
+        partitions: what is asked about.
+        election_s: for so long partitions whose leader is being chosen (just created, or its broker gone) are asked
+            about again; 0 is once.
 
     Raises:
         NoTopicError: a topic, or a partition, does not exist.
+        NoLeaderError: no broker leads some of them; it names them, as many as one question shows.
         aiokafka.errors.KafkaError: a broker does not answer, or refuses.
     """
-    deadline_s = time.monotonic() + ELECTION_S
+    deadline_s = time.monotonic() + election_s
     while True:
         try:
             return await _fetch_bounds(client, partitions)
-        except (NotLeaderForPartitionError, LeaderNotAvailableError):
-            if time.monotonic() > deadline_s:
+        except NoLeaderError:
+            if time.monotonic() >= deadline_s:
                 raise
             await asyncio.sleep(ELECTION_RETRY_S)
 
@@ -102,6 +114,7 @@ async def fetch_tail(client: AIOKafkaClient, partition: TopicPartition, position
 
     Raises:
         NoTopicError: the topic does not exist.
+        NoLeaderError: no broker leads it.
         aiokafka.errors.KafkaError: the broker does not answer, or the position is out of range.
     """
     metadata = await _metadata(client, [partition])
@@ -116,7 +129,14 @@ async def _metadata(client: AIOKafkaClient, partitions: Sequence[TopicPartition]
         if partition not in metadata.topics[topic].leaders:
             message = f"{topic}: no partition {partition}, found {metadata.topics[topic].partitions}"
             raise NoTopicError(message, frozenset({topic}))
+    _require_led(each for each in partitions if metadata.topics[each.topic].leaders[each.partition] < 0)
     return metadata
+
+
+def _require_led(not_led: Iterable[TopicPartition]) -> None:
+    """Raise ``NoLeaderError`` that names these, where there are any."""
+    if partitions := frozenset(not_led):
+        raise NoLeaderError(partitions)
 
 
 async def _list_offsets(
@@ -155,8 +175,6 @@ def _by_leader(
     for (topic, partition), fields in asked.items():
         leaders[metadata.topics[topic].leaders[partition]][topic].append((partition, *fields))
     for leader, topics in leaders.items():
-        if leader < 0:
-            raise NotLeaderForPartitionError(f"no leader for partitions of {', '.join(topics)}")
         yield leader, list(topics.items())
 
 
@@ -170,12 +188,16 @@ async def _ask(
         # It may be a broker the client has not heard of yet, or one that has gone.
         client.force_metadata_update()
         raise
-    found = []
+    found, not_led = [], []
     for topic, partitions in answer.topics:
         for partition, code, *fields in partitions:
-            if for_code(code) is not NoError:
-                raise for_code(code)(f"{topic}/{partition}")
+            error = for_code(code)
+            if error in _NOT_LED:
+                not_led.append(TopicPartition(topic, partition))
+            elif error is not NoError:
+                raise error(f"{topic}/{partition}")
             found.append((TopicPartition(topic, partition), fields))
+    _require_led(not_led)
     return found
 
 

@@ -22,7 +22,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError, RecordTooLargeErr
 from schemas.errors import LogError, LogUnavailableError, MissedRecordsError
 from schemas.ids import Offset, Position
 from schemas.kafka import KafkaConfig
-from streams.kafka.bounds import fetch_bounds, fetch_tail
+from streams.kafka.bounds import ELECTION_S, fetch_bounds, fetch_tail
 from streams.kafka.connection import client_arguments, stop_consumer, to_log_error, translated
 from streams.kafka.metadata import fetch_metadata, require_topics
 from streams.log import Bounds, LogBatch, LogRecord, TopicPartition
@@ -51,12 +51,20 @@ class KafkaLogReader:
         config: how to reach the cluster.
         fetch_bytes_max: what one answer of one broker may hold; memory stays within about three times of it.
         check_s: how often it is checked, while reading, that the log is there and the one that was assigned.
+        election_s: how long partitions whose leader is being chosen are waited for; 0 where whoever asks about many
+            asks again soon, and must not wait for one of them.
     """
 
     def __init__(
-        self, config: KafkaConfig, *, fetch_bytes_max: int = FETCH_BYTES_MAX, check_s: float = CHECK_S
+        self,
+        config: KafkaConfig,
+        *,
+        fetch_bytes_max: int = FETCH_BYTES_MAX,
+        check_s: float = CHECK_S,
+        election_s: float = ELECTION_S,
     ) -> None:
         self._config = config
+        self._election_s = election_s
         self._check_s = check_s
         self._fetch_bytes_max = fetch_bytes_max
         self._consumer: AIOKafkaConsumer | None = None
@@ -106,7 +114,8 @@ class KafkaLogReader:
             return {}
         with translated("ask for bounds"):
             # The consumer's own questions would wait behind its fetches; its connections need not.
-            return await fetch_bounds((await self._started())._client, partitions)  # noqa: SLF001
+            client = (await self._started())._client  # noqa: SLF001
+            return await fetch_bounds(client, partitions, election_s=self._election_s)
 
     async def close(self) -> None:
         """Leave. Safe to call twice."""

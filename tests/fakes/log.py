@@ -14,6 +14,7 @@ from schemas.errors import (
     LogError,
     LogUnavailableError,
     MissedRecordsError,
+    NoLeaderError,
     NoTopicError,
     RecordTooLargeError,
 )
@@ -51,12 +52,14 @@ class FakeLog:
 
     Attributes:
         away: while True, every call fails as if no broker answered.
+        leaderless: partitions that no broker leads: nothing is read of them, and nothing appended.
         lagging: topics that the broker which readers ask does not know yet, or does not know any more.
         now_ms: the timestamp of the next records.
     """
 
     def __init__(self) -> None:
         self.away = False
+        self.leaderless: set[TopicPartition] = set()
         self.lagging: set[str] = set()
         self.now_ms = 1_700_000_000_000
         self._topics: dict[str, tuple[TopicSpec, list[_PartitionLog]]] = {}
@@ -84,6 +87,7 @@ class FakeLog:
         if size_bytes > RECORD_BYTES_MAX:
             raise RecordTooLargeError(append.topic, size_bytes)
         partition = self.partition(TopicPartition(append.topic, append.partition))
+        self.require_led([TopicPartition(append.topic, append.partition)])
         offset = Offset(partition.end)
         partition.records.append(LogRecord(offset, self.stamp_ms(), append.key, append.value))
         partition.end += 1
@@ -159,6 +163,11 @@ class FakeLog:
             raise NoTopicError(f"no such topic: {where.topic}", frozenset({where.topic}))
         return self.partition(where)
 
+    def require_led(self, partitions: Collection[TopicPartition]) -> None:
+        """Raise where no broker leads some of these."""
+        if not_led := self.leaderless & frozenset(partitions):
+            raise NoLeaderError(frozenset(not_led))
+
     def require_there(self) -> None:
         """Raise where no broker answers."""
         if self.away:
@@ -212,6 +221,7 @@ class FakeLogReader:
     async def assign(self, positions: Mapping[TopicPartition, Position]) -> None:
         """Read these partitions from these positions; see ``LogReader``."""
         self._log.require_there()
+        self._log.require_led([where for where, at in positions.items() if self._positions.get(where) != at])
         for where, position in positions.items():
             self._log.seen(where)
             self._require_inside(where, position)
@@ -232,6 +242,7 @@ class FakeLogReader:
         """Return what each partition holds; see ``LogReader``."""
         self._log.require_there()
         found = {where: self._log.seen(where) for where in partitions}
+        self._log.require_led(partitions)
         return {where: Bounds(Position(each.beginning), Position(each.end)) for where, each in found.items()}
 
     async def close(self) -> None:
@@ -243,7 +254,7 @@ class FakeLogReader:
         for where, start in self._positions.items():
             self._require_inside(where, start)
             partition = self._log.partition(where)
-            if partition.end == start or not records_max:
+            if partition.end == start or not records_max or where in self._log.leaderless:
                 continue
             ahead = partition.records_from(start)
             records = ahead[:records_max]

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from schemas.events import NodeState
 from schemas.ids import IndexUid, NodeId, Partition, ShardId, node_index_uid
-from schemas.requests import AddNode, CreateIndex
-from streams.log import Append
+from schemas.requests import AddNode, CreateIndex, RebuildNode
+from streams.log import Append, TopicPartition
 from streams.topics import REQUESTS
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.simulate import run_at_once
@@ -85,6 +85,47 @@ def test_topic_that_is_not_known_yet_is_begun_once_it_is() -> None:
 
             cluster.log.lagging.clear()
             await until(lambda: all(is_held(cluster, FILMS, "second", shard) for shard in range(SHARDS)))
+
+    run_at_once(run())
+
+
+def test_partition_without_a_leader_waits_alone_over_a_rebalance() -> None:
+    """The worker goes on with all others, of the same index too, and with the lost one once a broker leads it."""
+
+    async def run() -> None:
+        async with applying() as cluster:
+            topic = cluster.view().topology.indexes[FILMS].topic
+            cluster.log.leaderless.add(TopicPartition(topic, Partition(1)))
+            await rebalance(cluster)
+            write(cluster, FILMS, "second", 0)
+            write(cluster, BOOKS, "second", *range(SHARDS))
+            await until(lambda: all(is_held(cluster, BOOKS, "second", shard) for shard in range(SHARDS)))
+            await until(lambda: is_held(cluster, FILMS, "second", 0))
+
+            cluster.log.leaderless.clear()
+            write(cluster, FILMS, "second", 1)
+            await until(lambda: is_held(cluster, FILMS, "second", 1))
+
+    run_at_once(run())
+
+
+def test_rebuild_goes_on_without_a_partition_that_has_no_leader() -> None:
+    """The node's other shards are read again from the log meanwhile."""
+
+    async def run() -> None:
+        async with applying() as cluster:
+            topic = cluster.view().topology.indexes[FILMS].topic
+            # Windows begin anew, where the node stands: what it lacks later must be read again.
+            await rebalance(cluster)
+            cluster.log.leaderless.add(TopicPartition(topic, Partition(1)))
+            cluster.ask(RebuildNode(NodeId("n1")))
+            await until(lambda: not is_held(cluster, FILMS, "first", 0))
+            await until(lambda: is_held(cluster, FILMS, "first", 0))
+            await until(lambda: all(is_held(cluster, BOOKS, "first", shard) for shard in range(SHARDS)))
+            assert not is_held(cluster, FILMS, "first", 1)
+
+            cluster.log.leaderless.clear()
+            await until(lambda: is_held(cluster, FILMS, "first", 1))
 
     run_at_once(run())
 

@@ -34,6 +34,18 @@ async def test_missing_topics_are_left_out() -> None:
     assert await known_bounds(reader, []) == {}
 
 
+async def test_partitions_without_a_leader_are_left_out() -> None:
+    """They alone: the other partitions of their topic are answered."""
+    log = make_log()
+    log.leaderless = {at("a", 1), at("b")}
+    reader = FakeLogReader(log)
+
+    found = await known_bounds(reader, [at("a"), at("a", 1), at("gone"), at("b"), at("b", 1)])
+
+    assert found == {at("a"): Bounds(0, 1), at("b", 1): Bounds(0, 0)}  # type: ignore[arg-type]
+    assert await known_bounds(reader, [at("b")]) == {}
+
+
 async def test_absent_broker_is_an_error() -> None:
     """Nothing is known then, of no topic."""
     log = make_log()

@@ -149,6 +149,22 @@ async def test_missing_topic_holds_up_its_own_shards_only(monkeypatch: pytest.Mo
         await found.until_held(make_assignment(missing), 0, 1)
 
 
+async def test_partition_without_a_leader_holds_up_itself_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other shards on the node are read meanwhile; once a broker leads it, its own records are too."""
+    monkeypatch.setattr(replay_module, "ABSENT_S", 0.05)
+    away = replace(INDEX, uid=IndexUid("away"), incarnation=Incarnation(2), topic="miroir.docs.away")
+    log = make_log(10)
+    log.create(TopicSpec(away.topic, 1, {}))
+    log.append(Append(away.topic, Partition(0), b"1", b'{"id": 1}'))
+    log.leaderless.add(TopicPartition(away.topic, Partition(0)))
+    async with running(log) as found:
+        found.replay.window(make_assignment(away), Position(0))
+        await found.until_held(make_assignment(), 0, 10)
+
+        log.leaderless.clear()
+        await found.until_held(make_assignment(away), 0, 1)
+
+
 async def test_replay_goes_on_when_the_broker_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that is away costs time, nothing else."""
     monkeypatch.setattr(replay_module, "RETRY_S", 0.01)
