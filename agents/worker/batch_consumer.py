@@ -117,10 +117,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # the library ships
     async def _watch_group(self) -> None:
         """Say what keeps this worker out of its group: the client tells only whoever asks it for records.
 
-        And it waits until it has told: without partitions nobody asks, and the worker would do nothing, in silence.
+        And it waits until it has told: without partitions nobody asks, and the worker would do nothing, in silence. It
+        would leave for the same reason, in time: one that stands by, or all of whose partitions wait for nodes.
         """
         while not self.should_stop:
             await self.sleep(GROUP_S)
+            if not self._get_active_partitions():
+                self._thread.stay()
             if not self.should_stop and (fault := await self._thread.group_fault()) is not None:
                 _log.error("the consumer group does not let this worker in", extra={"reason": str(fault)})
 

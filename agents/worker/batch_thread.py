@@ -7,6 +7,7 @@ that has another id than at the seek are not handed over, where the broker tells
 mean.
 """
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -54,7 +55,7 @@ class Problem:
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # the library ships no types
-    """Faust's thread around the Kafka consumer. Everything here but ``wake`` runs on the thread's own event loop."""
+    """Faust's thread around the Kafka consumer. All but ``wake`` and ``stay`` runs on the thread's own event loop."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,6 +124,14 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # the l
                 raise fault from error
             return fault
         return None
+
+    def stay(self) -> None:
+        """Let the client stay in its group although it is asked for nothing; from any thread.
+
+        It leaves where it was asked for no records for long, and does not come back: it takes the program for dead.
+        """
+        if self._consumer is not None:
+            self._consumer._subscription._last_fetch_ended = time.monotonic()  # noqa: SLF001 - no public name
 
     async def seek_all(self, positions: Mapping[TopicPartition, Position], seek: int) -> list[Problem]:
         """Move there, from any event loop; return the partitions that do not hold their position."""

@@ -10,6 +10,9 @@ from schemas.ids import Position
 from streams.log import TopicPartition
 from tests.agents.worker.batch_bench import Bench, Worker, at
 
+IDLE_S = 6.0
+"""A client that is asked for nothing for so long leaves its group; three looks of ours."""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bench", ["embedded"], indirect=True)
@@ -106,3 +109,25 @@ async def test_later_of_two_seeks_counts_although_it_ends_first(bench: Bench) ->
     await bench.run(worker)
 
     await worker.until(lambda: worker.values(second) == [b"1"])
+
+
+@pytest.mark.slow
+async def test_workers_with_nothing_to_read_stay_in_the_group(bench: Bench) -> None:
+    """However long nothing is asked of the client: a partition that waited is read, and who stands by takes over."""
+    topic = await bench.topic()
+    workers = [Worker(bench.group, bench.config) for _ in range(2)]
+    for worker in workers:
+        worker.app.conf.broker_max_poll_interval = IDLE_S
+        worker.left_out = {at(topic)}
+        await add_index_agent(worker.app, topic, worker.handle)
+        await bench.run(worker)
+    await workers[0].until(lambda: all(worker.app.consumer.has_joined for worker in workers))
+    await asyncio.sleep(2 * IDLE_S)
+
+    owner, other = sorted(workers, key=lambda worker: -len(worker.app.assigned()))
+    await bench.put(topic, b"waited")
+    await owner.seek(at(topic), 0)
+    await owner.until(lambda: owner.values(topic) == [b"waited"])
+    other.left_out.clear()
+    await owner.app.stop()
+    await other.until(lambda: other.values(topic) == [b"waited"])

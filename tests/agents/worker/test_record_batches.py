@@ -315,6 +315,7 @@ def test_insides_hold_the_names_that_are_used() -> None:
     """Attributes that have no public name are still there."""
     assert Conductor._resubscribe_sleep_lock_seconds == 45.0
     assert isinstance(TopicPartitionState.has_valid_position, property)
+    assert "_last_fetch_ended" in inspect.getsource(SubscriptionState.fetcher_idle_time.fget)
     assert "_fetch_waiters" in inspect.getsource(Fetcher.__init__)
     assert isinstance(SubscriptionState.subscription, property)
     assert "_paused_partitions" in inspect.getsource(Consumer.pause_partitions)
