@@ -14,6 +14,7 @@ import httpx
 import orjson
 
 from schemas.errors import InvalidRequestError, MiroirError
+from schemas.ids import IndexUid
 from schemas.requests import Request, build_request
 
 TIMEOUT_S = 30.0
@@ -22,6 +23,9 @@ TIMEOUT_S = 30.0
 ANSWERED_S = 60.0
 """How long an answer of the controller is waited for altogether: a busy machine, or a worker that has just started,
 takes longer than the service holds a request open."""
+
+WRITTEN_HEADER = "X-Miroir-Token"
+"""Of an answer to a write: where in the log it stands."""
 
 POLL_S = 0.1
 """How often something awaited is looked at."""
@@ -86,17 +90,23 @@ class QueryClient:
         Raises:
             MiroirError: it does not answer, or with no success; the text has its code and message.
         """
-        headers = {"Content-Type": "application/json", **options.pop("headers", {})}
         body = orjson.dumps(json) if json is not None else content
-        try:
-            answer = await self._http.request(method, path, content=body, headers=headers, **options)
-        except httpx.TransportError as error:
-            hint = "is it running? `miroir up` starts a local one; --url names another"
-            raise MiroirError(f"query service {self.url}: {type(error).__name__}: {error}; {hint}") from error
-        if answer.is_success:
-            found: dict[str, Any] = orjson.loads(answer.content) if answer.content else {}
-            return found
-        raise _to_error(answer, f"{method} {path}")
+        return _fields(await self._answer(method, path, body, **options))
+
+    async def post_documents(self, index: IndexUid, lines: bytes, *, id_field: str | None = None) -> int:
+        """Post documents as NDJSON; return their task once they are in the log.
+
+        Raises:
+            MiroirError: the service does not answer, or refuses; or the task has failed and none of them was produced.
+        """
+        headers = {"Content-Type": "application/x-ndjson"}
+        options = {} if id_field is None else {"primaryKey": id_field}
+        answer = await self._answer("POST", f"/indexes/{index}/documents", lines, headers=headers, params=options)
+        task = int(_fields(answer)["taskUid"])
+        if WRITTEN_HEADER not in answer.headers:
+            # A token names positions in the log. A post that failed at once has none, and its task says why.
+            await self.finished_task(task)
+        return task
 
     async def task(self, uid: int, *, timeout_s: float) -> Mapping[str, Any]:
         """Return a task once it has succeeded.
@@ -105,15 +115,38 @@ class QueryClient:
             MiroirError: it has failed, or does not finish in time.
         """
         deadline_s = time.monotonic() + timeout_s
-        while True:
-            task = await self.call("GET", f"/tasks/{uid}")
-            if task["status"] == "succeeded":
-                return task
-            if task["status"] in {"failed", "canceled"}:
-                raise MiroirError(f"task {uid} {task['status']}: {(task.get('error') or {}).get('message')}")
+        while (task := await self.finished_task(uid)) is None:
             if time.monotonic() > deadline_s:
-                raise MiroirError(f"task {uid} is still {task['status']} after {timeout_s:.0f} s")
+                raise MiroirError(f"task {uid} is not finished after {timeout_s:.0f} s")
             await asyncio.sleep(POLL_S)
+        return task
+
+    async def finished_task(self, uid: int) -> Mapping[str, Any] | None:
+        """Return a task that has succeeded, or None while it is under way.
+
+        Raises:
+            MiroirError: it has failed; the text says why.
+        """
+        task = await self.call("GET", f"/tasks/{uid}")
+        if task["status"] in {"failed", "canceled"}:
+            raise MiroirError(f"task {uid} {task['status']}: {(task.get('error') or {}).get('message')}")
+        return task if task["status"] == "succeeded" else None
+
+    async def _answer(self, method: str, path: str, body: bytes | None, **options: Any) -> httpx.Response:
+        headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+        try:
+            answer = await self._http.request(method, path, content=body, headers=headers, **options)
+        except httpx.TransportError as error:
+            hint = "is it running? `miroir up` starts a local one; --url names another"
+            raise MiroirError(f"query service {self.url}: {type(error).__name__}: {error}; {hint}") from error
+        if not answer.is_success:
+            raise _to_error(answer, f"{method} {path}")
+        return answer
+
+
+def _fields(answer: httpx.Response) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(answer.content) if answer.content else {}
+    return found
 
 
 def _to_error(answer: httpx.Response, action: str) -> MiroirError:

@@ -112,18 +112,22 @@ class _Produce:
         return produced.documents
 
     async def through_http(self) -> int:
-        """Post as an application would; return how many documents were accepted."""
+        """Post as an application would; return how many documents are in the log.
+
+        Raises:
+            MiroirError: a post is refused, or its task has failed at once; nothing was sent after it.
+        """
         documents = read_documents(self._file)
         count, tasks = 0, []
-        options = {} if self._id_field is None else {"primaryKey": self._id_field}
         async with connect(self._directory, self._url) as client:
             with _file_bar(self._file) as bar:
                 for part in cut_posts(documents):
                     body = b"\n".join(document.value for document in part)
-                    headers = {"Content-Type": "application/x-ndjson"}
-                    path = f"/indexes/{self._index}/documents"
-                    answer = await client.call("POST", path, content=body, headers=headers, params=options)
-                    tasks.append(answer["taskUid"])
+                    try:
+                        tasks.append(await client.post_documents(self._index, body, id_field=self._id_field))
+                    except MiroirError as error:
+                        rest = f"the {count:,} documents before these are in the log, none after them was sent"
+                        raise MiroirError(f"{part[0].place} to {part[-1].place}: {error}; {rest}") from error
                     count += len(part)
                     bar.update(bar.task_ids[0], completed=part[-1].bytes_read, description=f"{count:,} documents")
             if self._wait:

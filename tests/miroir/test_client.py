@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestServer
 from miroir.client import QueryClient
 from miroir.ports import HOST, free_port
 from schemas.errors import InvalidRequestError, MiroirError
-from schemas.ids import NodeId
+from schemas.ids import IndexUid, NodeId
 from schemas.requests import RebuildNode
 
 REQUEST = RebuildNode(NodeId("n1"))
@@ -116,3 +116,27 @@ async def test_task_succeeded_is_returned(serve: Serve) -> None:
     """A task that succeeded is given as it is."""
     async with await serve("GET", "/tasks/3", 200, {"status": "succeeded", "uid": 3}) as client:
         assert (await client.task(3, timeout_s=1.0))["uid"] == 3
+
+
+@pytest.mark.parametrize("token", [{"X-Miroir-Token": "films:0@1"}, {}], ids=["in the log", "failed at once"])
+async def test_posted_documents_are_in_the_log_or_say_why_not(token: dict[str, str]) -> None:
+    """A post that has a token was produced, whatever becomes of its task; without one the task's fault is told."""
+
+    async def posted(request: web.Request) -> web.Response:
+        assert (await request.read(), request.query["primaryKey"]) == (b'{"id":1}', "id")
+        assert request.content_type == "application/x-ndjson"
+        return web.json_response({"taskUid": 3, "status": "enqueued"}, status=202, headers=token)
+
+    async def task(_: web.Request) -> web.Response:
+        return web.json_response({"uid": 3, "status": "failed", "error": {"message": "an id is missing"}})
+
+    app = web.Application()
+    app.router.add_post("/indexes/films/documents", posted)
+    app.router.add_get("/tasks/3", task)
+    async with TestServer(app, host=HOST) as server, QueryClient(str(server.make_url(""))) as client:
+        posting = client.post_documents(IndexUid("films"), b'{"id":1}', id_field="id")
+        if token:
+            assert await posting == 3
+        else:
+            with pytest.raises(MiroirError, match="task 3 failed: an id is missing"):
+                await posting

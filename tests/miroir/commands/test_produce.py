@@ -10,7 +10,8 @@ from miroir.settings_source import load_settings
 from schemas.ids import IndexUid, ShardId, node_index_uid
 from schemas.keys import derive_key
 from streams.marker import MARKER_FIELD, marker_of
-from tests.miroir.local_stack import LocalStack
+from tests.miroir.local_stack import LocalStack, run_miroir
+from tests.miroir.stranger import stranger
 
 
 def write_documents(path: Path, count: int) -> Path:
@@ -49,6 +50,21 @@ def test_produce_that_waits_tells_what_was_set_aside(local_stack: LocalStack, tm
 
     assert (ran.json["documents"], ran.json["refused"]) == (6, 1)
     assert "miroir dead list" in ran.err
+
+
+def test_produce_through_http_tells_the_post_that_failed(tmp_path: Path) -> None:
+    """Nothing of a post whose task has failed at once is in the log: it is not counted, and not called well."""
+    answers = {
+        "/indexes/films/documents": (202, {"taskUid": 7, "status": "enqueued"}),
+        "/tasks/7": (200, {"uid": 7, "status": "failed", "error": {"message": "an id is missing"}}),
+    }
+    file = write_documents(tmp_path / "documents.ndjson", 3)
+
+    with stranger(answers) as url:
+        ran = run_miroir("produce", str(file), "--index", "films", "--via", "http", "--url", url, directory=tmp_path)
+
+    assert ran.code == 1
+    assert "line 1 to line 3: task 7 failed: an id is missing; the 0 documents before these are in the log" in ran.err
 
 
 def test_produce_without_primary_key_infers_it(local_stack: LocalStack, tmp_path: Path) -> None:
