@@ -94,16 +94,13 @@ class _Produce:
             try:
                 index = view.topology.index(self._index)
             except NotFoundError as error:
-                raise MiroirError(f"{error}; make it with: miroir index create {self._index}") from error
-            documents = read_documents(self._file)
-            first = next(documents, None)
-            if first is None:
-                raise InvalidInputError(f"{self._file}: no documents")
+                raise _no_index(self._index) from error
+            first, documents = self._read()
             id_field = id_field_of(index, self._id_field, first.fields) or infer_primary_key(first.fields)
             if index.primary_key is None:
                 await self._set_primary_key(index, id_field)
             try:
-                produced = await self._produce(writer, index, chain([first], documents), id_field)
+                produced = await self._produce(writer, index, documents, id_field)
             finally:
                 await writer.close()
             if self._wait:
@@ -115,11 +112,15 @@ class _Produce:
         """Post as an application would; return how many documents are in the log.
 
         Raises:
-            MiroirError: a post is refused, or its task has failed at once; nothing was sent after it.
+            MiroirError: there is no such index; or a post is refused, or its task has failed at once, and nothing was
+                sent after it.
         """
-        documents = read_documents(self._file)
         count, tasks = 0, []
         async with connect(self._directory, self._url) as client:
+            # A post to an index that is not there would make it, though its name may only be misspelt.
+            if all(each["uid"] != self._index for each in (await client.call("GET", "/_miroir/status"))["indexes"]):
+                raise _no_index(self._index)
+            _, documents = self._read()
             with _file_bar(self._file) as bar:
                 for part in cut_posts(documents):
                     body = b"\n".join(document.value for document in part)
@@ -135,6 +136,18 @@ class _Produce:
                 await _wait_tasks(client, tasks)
                 self.refused = 0
         return count
+
+    def _read(self) -> tuple[FileDocument, Iterator[FileDocument]]:
+        """Return the first document, and all of them.
+
+        Raises:
+            InvalidInputError: there are none.
+        """
+        documents = read_documents(self._file)
+        first = next(documents, None)
+        if first is None:
+            raise InvalidInputError(f"{self._file}: no documents are in it")
+        return first, chain([first], documents)
 
     async def _set_primary_key(self, index: IndexRecord, name: str) -> None:
         async with connect(self._directory, self._url) as client:
@@ -152,6 +165,10 @@ class _Produce:
                 bar.update(bar.task_ids[0], completed=bytes_read, description=f"{done:,} documents")
 
             return await produce(writer, index, documents, id_field=id_field, report=report)
+
+
+def _no_index(index: IndexUid) -> MiroirError:
+    return MiroirError(f"{NotFoundError('index', index)}; make it with: miroir index create {index}")
 
 
 async def _wait(view: ClusterView, index: IndexRecord, produced: Produced) -> None:

@@ -11,7 +11,7 @@ from schemas.ids import IndexUid, ShardId, node_index_uid
 from schemas.keys import derive_key
 from streams.marker import MARKER_FIELD, marker_of
 from tests.miroir.local_stack import LocalStack, run_miroir
-from tests.miroir.stranger import stranger
+from tests.miroir.stranger import Answers, stranger
 
 
 def write_documents(path: Path, count: int) -> Path:
@@ -54,7 +54,8 @@ def test_produce_that_waits_tells_what_was_set_aside(local_stack: LocalStack, tm
 
 def test_produce_through_http_tells_the_post_that_failed(tmp_path: Path) -> None:
     """Nothing of a post whose task has failed at once is in the log: it is not counted, and not called well."""
-    answers = {
+    answers: Answers = {
+        "/_miroir/status": (200, {"indexes": [{"uid": "films"}]}),
         "/indexes/films/documents": (202, {"taskUid": 7, "status": "enqueued"}),
         "/tasks/7": (200, {"uid": 7, "status": "failed", "error": {"message": "an id is missing"}}),
     }
@@ -65,6 +66,30 @@ def test_produce_through_http_tells_the_post_that_failed(tmp_path: Path) -> None
 
     assert ran.code == 1
     assert "line 1 to line 3: task 7 failed: an id is missing; the 0 documents before these are in the log" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("index", "text", "said"),
+    [("fims", '{"id":1}', "miroir index create fims"), ("films", "\n", "no documents are in it")],
+    ids=["no index", "no documents"],
+)
+def test_produce_through_http_refuses_what_the_other_way_refuses(
+    tmp_path: Path, index: str, text: str, said: str
+) -> None:
+    """A misspelt name makes no index, and an empty file is a mistake."""
+    answers: Answers = {
+        "/_miroir/status": (200, {"indexes": [{"uid": "films"}]}),
+        f"/indexes/{index}/documents": (202, {"taskUid": 7, "status": "enqueued"}),
+        "/tasks/7": (200, {"uid": 7, "status": "succeeded"}),
+    }
+    file = tmp_path / "documents.ndjson"
+    file.write_text(text)
+
+    with stranger(answers) as url:
+        ran = run_miroir("produce", str(file), "--index", index, "--via", "http", "--url", url, directory=tmp_path)
+
+    assert ran.code == 1
+    assert said in ran.err
 
 
 def test_produce_without_primary_key_infers_it(local_stack: LocalStack, tmp_path: Path) -> None:
