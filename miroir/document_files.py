@@ -25,7 +25,7 @@ class FileDocument(NamedTuple):
         place: where it stands, for people: ``line 7`` or ``item 7``.
         fields: parsed.
         value: its JSON text.
-        bytes_read: how much of the file, as it stands on the disk, had been read when it came.
+        bytes_read: how much of the file, as it stands on the disk, had been read when it came; 0 of a pipe.
     """
 
     place: str
@@ -43,14 +43,16 @@ def read_documents(path: Path) -> Iterator[FileDocument]:
     """
     try:
         with path.open("rb") as raw, _opened(path, raw) as text:
+            # A pipe cannot tell how far it was read.
+            tell = raw.tell if raw.seekable() else lambda: 0
             first = text.readline()
             # An array or an object over many lines begins with a line that is no object by itself.
             if first.strip() and not _is_object(first):
-                yield from _items(first + text.read(), raw.tell())
+                yield from _items(first + text.read(), tell())
                 return
             for number, line in enumerate(chain([first], text), start=1):
                 if line.strip():
-                    yield _document(f"line {number}", line.strip(), raw.tell())
+                    yield _document(f"line {number}", line.strip(), tell())
     except (OSError, EOFError) as error:
         raise MiroirError(f"{path}: {error}") from error
 

@@ -42,7 +42,7 @@ class Via(StrEnum):
 
 def produce_file(
     *,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="NDJSON or JSON; .gz too.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="NDJSON or JSON, .gz too; or a pipe.")],
     index: Annotated[str, typer.Option("--index", help="The index; it must exist.")],
     id_field: Annotated[str | None, typer.Option("--id", help="Field that holds the id; default: the index's.")] = None,
     via: Annotated[Via, typer.Option("--via", help="Straight to Kafka, or through the HTTP API.")] = Via.KAFKA,
@@ -53,7 +53,7 @@ def produce_file(
 ) -> None:
     """Produce a file's documents into an index's log."""
     began_s = time.monotonic()
-    command = _Produce(file.resolve(), IndexUid(index), id_field, directory=directory, url=url, wait=wait)
+    command = _Produce(file, IndexUid(index), id_field, directory=directory, url=url, wait=wait)
     documents = asyncio.run(command.through_http() if via is Via.HTTP else command.to_kafka())
     seconds, refused = time.monotonic() - began_s, command.refused
     if as_json:
@@ -203,5 +203,6 @@ async def _wait_tasks(client: QueryClient, tasks: Sequence[int]) -> None:
 def _file_bar(file: Path) -> Progress:
     columns = (TextColumn("{task.description}"), DownloadColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=err)
-    progress.add_task("reading", total=file.stat().st_size)
+    # Nobody knows how much comes out of a pipe.
+    progress.add_task("reading", total=file.stat().st_size or None)
     return progress

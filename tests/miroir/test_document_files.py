@@ -1,6 +1,8 @@
 """Files of documents in every form."""
 
 import gzip
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,19 @@ def test_read_documents_unreadable_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none", broken):
         with pytest.raises(MiroirError, match=path.name):
             list(read_documents(path))
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.gz"])
+@pytest.mark.parametrize("text", ['{"id": 1, "t": "é"}\n{"id": 2}\n', '[{"id": 1, "t": "é"},\n{"id": 2}]'])
+def test_read_documents_of_a_pipe_gives_them_all(tmp_path: Path, name: str, text: str) -> None:
+    """What another program writes is read as it comes, though nobody can tell how far that is."""
+    path = tmp_path / name
+    os.mkfifo(path)
+    held = gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode()
+    writing = threading.Thread(target=path.write_bytes, args=(held,), daemon=True)
+    writing.start()
+
+    found = list(read_documents(path))
+
+    writing.join()
+    assert [(document.fields, document.bytes_read) for document in found] == [(each, 0) for each in EXPECTED]
