@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from miroir.commands.terminal import FAILED, err
-from schemas.errors import MiroirError
+from schemas.errors import MiroirError, NoBrokerError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("up", "up"),
@@ -35,6 +35,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 GROUPS = ("index", "node", "rebalance", "plan", "dead", "log", "topics")
 """Commands with commands of their own: each is the ``app`` of the module of its name."""
+
+NO_BROKER = "is it running? `miroir up` starts one; MIROIR_KAFKA names another; `miroir doctor` says more"
+"""What to do where no broker can be connected to."""
 
 
 def make_app(wanted: str = "") -> typer.Typer:
@@ -62,8 +65,15 @@ def main() -> None:
     try:
         make_app(sys.argv[1] if len(sys.argv) > 1 else "")()
     except MiroirError as error:
-        err.print(f"[bold red]miroir:[/] {escape(str(error))}", soft_wrap=True)
+        err.print(f"[bold red]miroir:[/] {escape(told(error))}", soft_wrap=True)
         sys.exit(FAILED)
+
+
+def told(error: MiroirError) -> str:
+    """Return an error's text, with what to do where the command line knows more than who raised it."""
+    if isinstance(error, NoBrokerError):
+        return f"{error}; {NO_BROKER}"
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from miroir.stack_plan import (
 )
 from miroir.stack_state import SETTINGS_FILE, Phase, StackState, keep_node_master_key, read_state, write_private
 from schemas.config import Settings
-from schemas.errors import ConfigurationError, LogUnavailableError, MiroirError
+from schemas.errors import ConfigurationError, LogUnavailableError, MiroirError, NoBrokerError
 from schemas.events import NodeState
 from schemas.ids import NodeId
 from schemas.kafka import KafkaConfig
@@ -235,6 +235,9 @@ class Stack:
         try:
             # An external Kafka may have been told to make its topics itself, elsewhere.
             identity = await prepare_topics(self.kafka, create=self.settings.kafka_create_topics)
+        except NoBrokerError as error:
+            hint = "is it running? --kafka names another; without it, an embedded broker is started"
+            raise LogUnavailableError(f"{error}; {hint}") from error
         except LogUnavailableError as error:
             raise LogUnavailableError(f"Kafka at {self._address}: {error}") from error
         name = log_directory_name(identity.cluster_id, identity.topic_id)

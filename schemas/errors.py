@@ -12,6 +12,7 @@
     ├─ NotFoundError                 index, task, document
     ├─ LogError                      the log refused or is not what it should be
     │  ├─ LogUnavailableError ↻      no broker answers
+    │  │  ├─ NoBrokerError ↻         none of the brokers that were named can be connected to
     │  │  ├─ NoTopicError ↻          brokers answer, and know no such topic or partition (yet, or any more)
     │  │  └─ NoLeaderError ↻         brokers answer, and none leads these partitions just now
     │  ├─ MissedRecordsError         a position the log no longer, or not yet, holds: a loud stop, never a skip
@@ -117,6 +118,18 @@ class LogUnavailableError(LogError):
     """No broker answers."""
 
     retriable = True
+
+
+class NoBrokerError(LogUnavailableError):
+    """None of the brokers that were named can be connected to: away, or they do not let this client in.
+
+    Attributes:
+        servers: ``host:port[,host:port…]``.
+    """
+
+    def __init__(self, servers: str) -> None:
+        super().__init__(f"Kafka {servers} does not answer")
+        self.servers = servers
 
 
 class NoTopicError(LogUnavailableError):

@@ -54,6 +54,7 @@ ROWS: Mapping[type[errors.MiroirError], Row] = {
     errors.ConfigurationError: Row(500, "internal"),
     errors.InvalidInputError: Row(400, "bad_request"),
     errors.NotFoundError: Row(404, "not_found"),
+    errors.NoBrokerError: Row(503, "miroir_log_unavailable"),
     errors.NoTopicError: Row(503, "miroir_log_unavailable"),
     errors.NoLeaderError: Row(503, "miroir_log_unavailable"),
     errors.LogUnavailableError: Row(503, "miroir_log_unavailable"),

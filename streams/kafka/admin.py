@@ -24,7 +24,7 @@ from aiokafka.errors import (
 )
 
 from schemas.kafka import KafkaConfig
-from streams.kafka.connection import client_arguments, to_log_error, translated
+from streams.kafka.connection import client_arguments, connecting, tell, to_log_error, translated
 from streams.kafka.metadata import ClusterMetadata, fetch_metadata
 from streams.log import LogIdentity, TopicFound, TopicSpec
 
@@ -153,7 +153,8 @@ class KafkaLogAdmin:
             if self._client is None:
                 client = AIOKafkaAdminClient(**client_arguments(self._config))
                 try:
-                    await client.start()
+                    with connecting(self._config):
+                        await client.start()
                 except BaseException:
                     await client.close()
                     raise
@@ -184,7 +185,7 @@ async def _connection_fault(server: str, arguments: Mapping[str, Any]) -> str:
     try:
         connection = await create_conn(host.strip("[]"), int(port), **arguments)
     except (KafkaError, OSError, TimeoutError) as error:
-        return f"{server}: {type(error).__name__}: {error}"
+        return f"{server}: {tell(error)}"
     connection.close()
     return ""
 

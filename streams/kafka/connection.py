@@ -15,7 +15,7 @@ import aiokafka.client
 from aiokafka import AIOKafkaConsumer, errors
 from aiokafka.protocol.metadata import MetadataRequest
 
-from schemas.errors import FencedError, LogError, LogUnavailableError
+from schemas.errors import FencedError, LogError, LogUnavailableError, NoBrokerError
 from schemas.kafka import KafkaConfig
 
 _UNAVAILABLE: tuple[type[BaseException], ...] = (
@@ -108,9 +108,14 @@ def ssl_context(config: KafkaConfig) -> ssl.SSLContext:
     return context
 
 
+def tell(error: BaseException) -> str:
+    """Return an error's name and text, the name once: the library's own errors begin their text with it."""
+    return str(error) if isinstance(error, errors.KafkaError) else f"{type(error).__name__}: {error}"
+
+
 def to_log_error(error: BaseException, action: str) -> LogError:
     """Return our error for the library's ``error``, met while doing ``action``."""
-    text = f"{action}: {type(error).__name__}: {error}"
+    text = f"{action}: {tell(error)}"
     if isinstance(error, _FENCED):
         return FencedError(text)
     if isinstance(error, _UNAVAILABLE) or getattr(error, "retriable", False):
@@ -135,6 +140,19 @@ def translated(action: str) -> Iterator[None]:
         if is_cancelled():
             raise
         raise LogUnavailableError(f"{action}: the library gave up what was under way") from error
+
+
+@contextmanager
+def connecting(config: KafkaConfig) -> Iterator[None]:
+    """Name the brokers where a client that starts reaches none: the library lists its own form of their addresses.
+
+    Raises:
+        NoBrokerError: none can be connected to.
+    """
+    try:
+        yield
+    except errors.KafkaConnectionError as error:
+        raise NoBrokerError(config.bootstrap_servers) from error
 
 
 def is_cancelled() -> bool:

@@ -23,7 +23,7 @@ from schemas.errors import LogError, LogUnavailableError, MissedRecordsError
 from schemas.ids import Offset, Position
 from schemas.kafka import KafkaConfig
 from streams.kafka.bounds import ELECTION_S, fetch_bounds, fetch_tail
-from streams.kafka.connection import client_arguments, stop_consumer, to_log_error, translated
+from streams.kafka.connection import client_arguments, connecting, stop_consumer, to_log_error, translated
 from streams.kafka.metadata import fetch_metadata, require_topics
 from streams.log import Bounds, LogBatch, LogRecord, TopicPartition
 
@@ -140,7 +140,8 @@ class KafkaLogReader:
                 max_partition_fetch_bytes=min(PARTITION_BYTES_MAX, self._fetch_bytes_max),
             )
             try:
-                await consumer.start()
+                with connecting(self._config):
+                    await consumer.start()
             except BaseException:
                 await stop_consumer(consumer)
                 raise

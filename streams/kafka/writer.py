@@ -19,7 +19,7 @@ from aiokafka.structs import RecordMetadata
 from schemas import errors
 from schemas.ids import Offset
 from schemas.kafka import KafkaConfig
-from streams.kafka.connection import client_arguments, is_cancelled, to_log_error, translated
+from streams.kafka.connection import client_arguments, connecting, is_cancelled, to_log_error, translated
 from streams.log import Append
 
 BATCH_BYTES_MAX = 128 * 1024
@@ -106,7 +106,8 @@ class KafkaLogWriter:
         with translated("ask for max.message.bytes"):
             admin = AIOKafkaAdminClient(**client_arguments(self._config))
             try:
-                await admin.start()
+                with connecting(self._config):
+                    await admin.start()
                 # All of them: the embedded broker hangs up on a question about one.
                 answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
             finally:
@@ -120,7 +121,8 @@ async def start_producer(config: KafkaConfig, **arguments: Any) -> AIOKafkaProdu
 
     Raises:
         TimeoutError: not within the configured time-out; the library would try for ever.
-        aiokafka.errors.KafkaError: no broker answers.
+        NoBrokerError: no broker can be connected to.
+        aiokafka.errors.KafkaError: a broker answers, and refuses.
     """
     producer = AIOKafkaProducer(
         **client_arguments(config),
@@ -132,7 +134,8 @@ async def start_producer(config: KafkaConfig, **arguments: Any) -> AIOKafkaProdu
     )
     try:
         async with asyncio.timeout(config.request_timeout_ms / 1000):
-            await producer.start()
+            with connecting(config):
+                await producer.start()
     except BaseException:
         await kill_producer(producer)
         raise

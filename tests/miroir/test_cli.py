@@ -7,6 +7,8 @@ import typer.main
 
 from miroir.cli import COMMANDS as FUNCTIONS
 from miroir.cli import GROUPS, make_app
+from miroir.ports import HOST, free_port
+from miroir.stack_state import SETTINGS_FILE
 from tests.miroir.local_stack import run_miroir
 
 COMMANDS = {
@@ -57,3 +59,15 @@ def test_command_that_fails_says_why_and_ends_with_its_code(
     assert (ran.code, ran.out) == (code, "")
     assert text in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_command_that_reaches_no_kafka_says_which_and_what_to_do(tmp_path: Path) -> None:
+    """The address is the one that was set, and there are ways on."""
+    address = f"{HOST}:{free_port()}"
+    (tmp_path / SETTINGS_FILE).write_text(f'kafka = "{address}"\n')
+
+    ran = run_miroir("verify", directory=tmp_path)
+
+    assert (ran.code, ran.out) == (1, "")
+    assert f"miroir: Kafka {address} does not answer; is it running? `miroir up` starts one" in ran.err
+    assert "MIROIR_KAFKA" in ran.err

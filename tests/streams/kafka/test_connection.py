@@ -8,8 +8,11 @@ import aiokafka.client
 import pytest
 from aiokafka import errors
 
-from schemas.errors import FencedError, LogError, LogUnavailableError
+from miroir.ports import HOST, free_port
+from schemas.errors import FencedError, LogError, LogUnavailableError, NoBrokerError
+from schemas.ids import Partition
 from schemas.kafka import KafkaConfig
+from streams.kafka.admin import KafkaLogAdmin
 from streams.kafka.connection import (
     InvalidRecordError,
     ProducerFencedError,
@@ -17,6 +20,9 @@ from streams.kafka.connection import (
     to_log_error,
     translated,
 )
+from streams.kafka.reader import KafkaLogReader
+from streams.kafka.writer import KafkaLogWriter
+from streams.log import Append, TopicPartition
 
 
 def test_plain_arguments_hold_nothing_secret() -> None:
@@ -85,7 +91,8 @@ def test_library_error_becomes_ours(error: BaseException, kind: type[LogError]) 
     found = to_log_error(error, "append")
 
     assert type(found) is kind
-    assert str(found).startswith(f"append: {type(error).__name__}")
+    assert str(found).startswith("append: ")
+    assert str(found).count(type(error).__name__) == 1
 
 
 def test_translated_keeps_the_cause() -> None:
@@ -94,6 +101,25 @@ def test_translated_keeps_the_cause() -> None:
         raise errors.KafkaConnectionError("gone")
 
     assert isinstance(caught.value.__cause__, errors.KafkaConnectionError)
+
+
+@pytest.mark.parametrize("client", ["reader", "writer", "admin"])
+async def test_broker_that_nobody_reaches_is_named_once(client: str) -> None:
+    """Whichever client starts: the brokers stand in the text as they were given, and nothing secret does."""
+    servers = f"{HOST}:{free_port()}"
+    config = KafkaConfig(servers, sasl_username="u", sasl_password="secret")
+    reader, writer, admin = KafkaLogReader(config), KafkaLogWriter(config), KafkaLogAdmin(config)
+    place = TopicPartition("t", Partition(0))
+    calls = {
+        "reader": lambda: reader.bounds([place]),
+        "writer": lambda: writer.append([Append(*place, b"k", b"v")]),
+        "admin": admin.cluster_id,
+    }
+
+    with pytest.raises(NoBrokerError) as caught:
+        await calls[client]()
+
+    assert str(caught.value) == f"Kafka {servers} does not answer"
 
 
 @pytest.mark.parametrize(("code", "kind"), [(87, InvalidRecordError), (90, ProducerFencedError)])
