@@ -14,7 +14,8 @@ from rich.table import Table
 from miroir.commands.terminal import DIRECTORY, FAILED, Directory, Json, out, print_json, settings_of
 from miroir.doctor import examine
 from miroir.findings import Finding, Level
-from schemas.config import PREFIX, Settings
+from schemas.config import PREFIX, Settings, parse_settings
+from schemas.errors import ConfigurationError
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "red"}
 
@@ -26,10 +27,10 @@ def doctor(
     directory: Directory = DIRECTORY,
 ) -> None:
     """Examine settings, Kafka and nodes; exit code 1 where there is a fault."""
-    known = settings_of(directory)
     if settings:
-        _show_settings(known, directory, as_json=as_json)
+        _list_settings(directory, as_json=as_json)
         return
+    known = settings_of(directory)
     findings = asyncio.run(examine(known))
     if as_json:
         print_json([asdict(each) for each in findings])
@@ -58,12 +59,26 @@ def describe_settings(settings: Settings, environment: dict[str, str]) -> list[d
     return described
 
 
-def _show_settings(settings: Settings, directory: Path, *, as_json: bool) -> None:
-    described = describe_settings(settings, dict(os.environ))
+def _list_settings(directory: Path, *, as_json: bool) -> None:
+    """Print every setting; the defaults where those that are set cannot be read: who corrects them needs the names.
+
+    Raises:
+        ConfigurationError: after that, what is wrong with them.
+    """
+    try:
+        described = describe_settings(settings_of(directory), dict(os.environ))
+    except ConfigurationError:
+        title = "all settings with their defaults; those of the file and the environment cannot be read"
+        _show_settings(describe_settings(parse_settings({}), {}), title, as_json=as_json)
+        raise
+    _show_settings(described, f"settings of {directory} and the environment", as_json=as_json)
+
+
+def _show_settings(described: list[dict[str, Any]], title: str, *, as_json: bool) -> None:
     if as_json:
         print_json(described)
         return
-    table = Table(title=f"settings of {directory} and the environment")
+    table = Table(title=title)
     for name in ("setting", "value", "from", "meaning"):
         table.add_column(name, overflow="fold")
     for each in described:

@@ -1,7 +1,11 @@
 """``miroir doctor`` on a running stack."""
 
+from pathlib import Path
+
 from miroir.settings_source import load_settings
-from tests.miroir.local_stack import LocalStack
+from miroir.stack_state import SETTINGS_FILE
+from schemas.config import Settings
+from tests.miroir.local_stack import LocalStack, run_miroir
 
 
 def test_doctor_finds_no_fault_and_hides_secrets(local_stack: LocalStack) -> None:
@@ -17,3 +21,18 @@ def test_doctor_finds_no_fault_and_hides_secrets(local_stack: LocalStack) -> Non
     origins = {each["name"]: each["origin"] for each in listed.json}
     assert origins["kafka"] == "file"
     assert origins["kafka_group"] == "default"
+
+
+def test_doctor_lists_settings_though_those_that_are_set_are_wrong(tmp_path: Path) -> None:
+    """A message about an unknown key sends one here for the names: they are listed, and the fault is told again."""
+    (tmp_path / SETTINGS_FILE).write_text('kafke = "127.0.0.1:9"\n')
+
+    listed = run_miroir("doctor", "--settings", "--json", directory=tmp_path)
+    shown = run_miroir("doctor", "--settings", directory=tmp_path)
+
+    assert (listed.code, shown.code) == (1, 1)
+    assert [each["name"] for each in listed.json] == list(Settings.model_fields)
+    assert {each["origin"] for each in listed.json} == {"default"}
+    assert "MIROIR_KAFKA_GROUP" in shown.out
+    assert "setting kafke: is not known" in listed.err
+    assert "setting kafke: is not known" in shown.err
