@@ -264,7 +264,7 @@ def check_topic(topology: Topology, name: str, shards: int, incarnation: Incarna
     if sight is None:
         message = (
             f"topic {name}: does not exist; create it with {shards} partitions and cleanup.policy=compact"
-            " (`miroir topics plan` prints the command)"
+            f" (`miroir topics plan --topic {name} --shards {shards}` prints the command)"
         )
         raise InvalidRequestError("topic_not_found", message)
     if faults := topic_faults(docs_topic(name, shards), sight.found):

@@ -23,15 +23,17 @@ app = typer.Typer(help="Topics: what is needed.", no_args_is_help=True)
 def plan(
     *,
     index: Annotated[list[str] | None, typer.Option("--index", help="An index that is to be made; repeatable.")] = None,
-    shards: Annotated[int, typer.Option("--shards", min=1, help="Of those indexes.")] = SHARDS_DEFAULT,
+    topic: Annotated[
+        list[str] | None, typer.Option("--topic", help="A topic that an index is to be made on; repeatable.")
+    ] = None,
+    shards: Annotated[int, typer.Option("--shards", min=1, help="Of those indexes and topics.")] = SHARDS_DEFAULT,
     as_json: Json = False,
     directory: Directory = DIRECTORY,
 ) -> None:
     """Print every topic that is needed, as commands for Kafka's own tool; nothing is made."""
     settings = settings_of(directory)
-    planned = [
-        docs_topic(docs_topic_name(parse_index_uid(uid), Incarnation(0), taken=False), shards) for uid in index or ()
-    ]
+    names = [docs_topic_name(parse_index_uid(uid), Incarnation(0), taken=False) for uid in index or ()]
+    planned = [docs_topic(name, shards) for name in (*names, *(topic or ()))]
     specs = [*own_topics(), *asyncio.run(_existing(settings)), *planned]
     if as_json:
         print_json([{"name": each.name, "partitions": each.partitions, "configs": each.configs} for each in specs])

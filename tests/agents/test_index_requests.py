@@ -174,6 +174,13 @@ def test_create_on_another_indexs_topic_is_refused() -> None:
     assert answer.code == "invalid_index_topic"
 
 
+def test_create_on_a_topic_that_is_missing_names_the_command_that_prints_how_to_make_it() -> None:
+    """The topic's own name and number of partitions, not those of an index."""
+    answer = world().decide(CreateIndex(MOVIES, shards=3, topic="mine"), 8).answer
+
+    assert "`miroir topics plan --topic mine --shards 3` prints the command" in answer.message
+
+
 @pytest.mark.parametrize("there", [True, False], ids=["there", "missing"])
 def test_create_where_topics_may_not_be_made_needs_the_plain_one(*, there: bool) -> None:
     """Where an administrator makes topics, the plain name is used and never deleted by us."""
