@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from miroir.cluster_view import ClusterView
 from schemas.errors import MiroirError
+from schemas.events import IndexState
 from schemas.ids import IndexUid, NodeId, Partition, Position, ShardId
 from streams.readable import ProgressView
 from streams.topology import Topology
@@ -66,6 +67,17 @@ def node_standing(topology: Topology, progress: ProgressView, node: NodeId) -> S
     return Standing(reached, wanted, unseen)
 
 
+def require_applied(uid: IndexUid, state: str, reason: str) -> None:
+    """Raise where nothing of the index becomes visible until somebody resumes it.
+
+    Raises:
+        MiroirError: it is paused; says why, and how that ends.
+    """
+    if state == IndexState.PAUSED:
+        kept = "what its log holds is kept, and applied after"
+        raise MiroirError(f"index {uid!r} is paused: {reason}; {kept} `miroir index resume {uid}`")
+
+
 async def until_visible(
     view: ClusterView,
     uid: IndexUid,
@@ -77,15 +89,18 @@ async def until_visible(
     """Return once every replica of the index has reached these ends.
 
     Raises:
-        MiroirError: not in time.
+        MiroirError: not in time, or the index is paused.
+        NotFoundError: it is not there, or any more.
     """
     deadline_s = time.monotonic() + timeout_s
     await view.refresh()
     while True:
+        index = view.topology.index(uid)
         standing = index_standing(view.topology, view.progress, uid, ends)
         report(standing)
         if standing.complete:
             return
+        require_applied(uid, index.state, index.reason)
         if time.monotonic() > deadline_s:
             text = f"{standing.reached} of {standing.wanted} positions are visible after {timeout_s:.0f} s"
             raise MiroirError(f"index {uid!r}: {text}; `miroir status` shows why")

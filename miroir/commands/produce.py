@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,7 +18,7 @@ from miroir.condemned import fetch_condemned
 from miroir.document_files import FileDocument, read_documents
 from miroir.document_posts import cut_posts
 from miroir.produce import Produced, id_field_of, produce
-from miroir.visibility import Standing, until_visible
+from miroir.visibility import Standing, require_applied, until_visible
 from query.primary_key import infer_primary_key
 from schemas.errors import InvalidInputError, InvalidRequestError, MiroirError, NotFoundError
 from schemas.events import IndexRecord
@@ -31,6 +31,9 @@ from streams.log import TopicPartition
 
 VISIBLE_S = 3600.0
 """How long ``--wait`` waits: a million documents take minutes."""
+
+TASK_POLL_S = 0.3
+"""How often a task, and whether its index is paused, is looked at; a document takes about so long to become visible."""
 
 
 class Via(StrEnum):
@@ -118,8 +121,7 @@ class _Produce:
         count, tasks = 0, []
         async with connect(self._directory, self._url) as client:
             # A post to an index that is not there would make it, though its name may only be misspelt.
-            if all(each["uid"] != self._index for each in (await client.call("GET", "/_miroir/status"))["indexes"]):
-                raise _no_index(self._index)
+            await _fetch_index(client, self._index)
             _, documents = self._read()
             with _file_bar(self._file) as bar:
                 for part in cut_posts(documents):
@@ -133,7 +135,7 @@ class _Produce:
                     bar.update(bar.task_ids[0], completed=part[-1].bytes_read, description=f"{count:,} documents")
             if self._wait:
                 # A task that has failed is an error, which says why.
-                await _wait_tasks(client, tasks)
+                await _wait_tasks(client, self._index, tasks)
                 self.refused = 0
         return count
 
@@ -194,10 +196,34 @@ async def _count_refused(kafka: KafkaConfig, view: ClusterView, index: IndexReco
     )
 
 
-async def _wait_tasks(client: QueryClient, tasks: Sequence[int]) -> None:
+async def _fetch_index(client: QueryClient, uid: IndexUid) -> Mapping[str, Any]:
+    """Return the index as ``/_miroir/status`` has it.
+
+    Raises:
+        MiroirError: there is none; says how to make it.
+    """
+    for each in (await client.call("GET", "/_miroir/status"))["indexes"]:
+        if each["uid"] == uid:
+            found: Mapping[str, Any] = each
+            return found
+    raise _no_index(uid)
+
+
+async def _wait_tasks(client: QueryClient, uid: IndexUid, tasks: Sequence[int]) -> None:
+    """Return once all have succeeded.
+
+    Raises:
+        MiroirError: one has failed, or they do not finish in time; or the index is not there any more, or paused.
+    """
+    deadline_s = time.monotonic() + VISIBLE_S
     with err.status(f"waiting for {len(tasks)} task(s) …"):
         for task in tasks:
-            await client.task(task, timeout_s=VISIBLE_S)
+            while await client.finished_task(task) is None:
+                index = await _fetch_index(client, uid)
+                require_applied(uid, index["state"], index["reason"])
+                if time.monotonic() > deadline_s:
+                    raise MiroirError(f"task {task} is not finished after {VISIBLE_S:.0f} s")
+                await asyncio.sleep(TASK_POLL_S)
 
 
 def _file_bar(file: Path) -> Progress:

@@ -2,9 +2,14 @@
 
 from dataclasses import replace
 
-from miroir.visibility import Standing, index_standing, node_standing
-from schemas.events import ClusterValue, IndexRecord, ReplicaRecord, build_key
+import pytest
+
+from miroir.cluster_view import ClusterView
+from miroir.visibility import Standing, index_standing, node_standing, require_applied, until_visible
+from schemas.errors import MiroirError, NotFoundError
+from schemas.events import ClusterValue, IndexRecord, IndexState, ReplicaRecord, build_key
 from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Partition, Position, SettingsVersion, ShardId
+from schemas.kafka import KafkaConfig
 from schemas.progress import Progress, build_progress_key
 from streams.readable import ProgressView
 from streams.topology import Topology, build_topology
@@ -75,3 +80,47 @@ def test_node_standing_waits_for_no_index_without_primary_key() -> None:
 def test_node_standing_node_without_copies_is_complete() -> None:
     """A node that holds nothing lacks nothing."""
     assert node_standing(make_topology(), make_progress(), NodeId("a")).complete
+
+
+class KnownView(ClusterView):
+    """A view of what is given; nothing new comes."""
+
+    def __init__(self, topology: Topology, progress: ProgressView) -> None:
+        super().__init__(KafkaConfig("none:1"))
+        self.topology, self.progress = topology, progress
+
+    async def refresh(self) -> None:
+        """Nothing came."""
+
+    async def follow(self) -> bool:
+        """Nothing comes."""
+        return False
+
+
+ENDS = {Partition(0): Position(9)}
+PAUSED = replace(INDEX, state=IndexState.PAUSED, reason="the roof is open")
+
+
+async def wait_for(index: IndexRecord, cursor: int) -> None:
+    """Wait for the index's only copy, which stands there."""
+    copy = make_replica(0, "a")
+    view = KnownView(_build(index, copy), make_progress((copy, cursor, 9)))
+    await until_visible(view, UID, ENDS, timeout_s=60.0)
+
+
+async def test_waiting_for_a_paused_index_ends_with_the_reason() -> None:
+    """Nothing would come of it, and the one who waits can end that; what is visible already is not waited for."""
+    with pytest.raises(MiroirError, match=r"'films' is paused: the roof is open; .* `miroir index resume films`"):
+        await wait_for(PAUSED, 8)
+    await wait_for(PAUSED, 9)
+
+
+async def test_waiting_for_an_index_that_is_deleted_ends() -> None:
+    """It would be waited for to the last."""
+    with pytest.raises(NotFoundError, match="films"):
+        await until_visible(KnownView(_build(), make_progress()), UID, ENDS, timeout_s=60.0)
+
+
+def test_index_that_is_applied_is_waited_for() -> None:
+    """Though it has a reason to tell of: former copies that answer, for instance."""
+    require_applied(UID, IndexState.ACTIVE, "former copies answer")

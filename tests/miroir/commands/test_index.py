@@ -56,11 +56,13 @@ def test_index_paused_keeps_its_log_and_resumed_applies_it(local_stack: LocalSta
 
     local_stack.run("index", "pause", "resumed", "--reason", "the roof is open")
     local_stack.run("produce", str(file), "--index", "resumed")
+    waited = local_stack.run("produce", str(file), "--index", "resumed", "--wait", code=1).err
     status = local_stack.run("status", "--json", code=1).json
     (paused,) = [each for each in status["indexes"] if each["uid"] == "resumed"]
     local_stack.run("index", "resume", "resumed")
     local_stack.run("produce", str(file), "--index", "resumed", "--wait")
 
     assert (paused["state"], paused["reason"]) == ("paused", "the roof is open")
+    assert "index 'resumed' is paused: the roof is open; " in waited
     assert len(local_stack.run("search", "resumed", "--limit", "50", "--json").json["hits"]) == 20
     assert "not found" in local_stack.run("index", "resume", "nobody", code=1).err

@@ -92,6 +92,25 @@ def test_produce_through_http_refuses_what_the_other_way_refuses(
     assert said in ran.err
 
 
+def test_produce_through_http_does_not_wait_for_a_paused_index(tmp_path: Path) -> None:
+    """The reason and the cure are told at once."""
+    index = {"uid": "films", "state": "paused", "reason": "the roof is open"}
+    answers: Answers = {
+        "/_miroir/status": (200, {"indexes": [index]}),
+        "/indexes/films/documents": (202, {"taskUid": 7, "status": "enqueued"}),
+        "/tasks/7": (200, {"uid": 7, "status": "enqueued"}),
+    }
+    file = write_documents(tmp_path / "documents.ndjson", 3)
+    way = ("--index", "films", "--via", "http", "--wait")
+
+    with stranger(answers) as url:
+        ran = run_miroir("produce", str(file), *way, "--url", url, directory=tmp_path)
+
+    assert ran.code == 1
+    assert "index 'films' is paused: the roof is open; " in ran.err
+    assert "`miroir index resume films`" in ran.err
+
+
 def test_produce_without_primary_key_infers_it(local_stack: LocalStack, tmp_path: Path) -> None:
     """An index that has no primary key yet takes the field whose name ends with id."""
     local_stack.run("index", "create", "produce-inferred", "--shards", "2")
