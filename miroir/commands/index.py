@@ -73,6 +73,8 @@ def update(
     url: Url = None,
 ) -> None:
     """Change how many copies an index has, or in which replica groups; `miroir plan index` shows what would move."""
+    if replication is None and not groups:
+        raise typer.BadParameter("nothing to change: give --replication or --group")
     wanted = tuple(sorted(set(groups))) if groups else None
     said = f"index {uid} changes; `miroir rebalance status --watch` shows how far it is"
     _do(UpdateIndex(IndexUid(uid), replication, wanted), directory, url, as_json=as_json, said=said)

@@ -66,3 +66,11 @@ def test_index_paused_keeps_its_log_and_resumed_applies_it(local_stack: LocalSta
     assert "index 'resumed' is paused: the roof is open; " in waited
     assert len(local_stack.run("search", "resumed", "--limit", "50", "--json").json["hits"]) == 20
     assert "not found" in local_stack.run("index", "resume", "nobody", code=1).err
+
+
+def test_index_update_must_be_told_what(tmp_path: Path) -> None:
+    """A command that changes nothing is a wrong command line, not a change."""
+    ran = run_miroir("index", "update", "books", directory=tmp_path)
+
+    assert ran.code == 2
+    assert "give --replication or --group" in ran.err
