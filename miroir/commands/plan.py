@@ -1,4 +1,4 @@
-"""``miroir plan``: what a change would move, before it is done."""
+"""``miroir plan``: what a change would move, before it is done; exit code 1 where it would be refused."""
 
 import asyncio
 from collections import Counter
@@ -10,11 +10,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from miroir.commands.terminal import DIRECTORY, Directory, Json, Url, connect, err, out, print_json
+from miroir.commands.terminal import DIRECTORY, FAILED, Directory, Json, Url, connect, err, out, print_json
 from schemas.ids import IndexUid, NodeId, parse_node_id
 from schemas.requests import AddNode, DrainNode, RemoveNode, ReplaceNode, Request, UpdateIndex, build_request
 
-app = typer.Typer(help="Show what a change would move, before it is done.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show what a change would move, before it is done; exit code 1 where it would be refused.",
+    no_args_is_help=True,
+)
 
 Node = Annotated[str, typer.Argument(help="The node's name in the cluster.")]
 NO_URL = "http://not-asked"
@@ -80,7 +83,13 @@ def _show(request: Request, directory: Path, url: str | None, *, as_json: bool) 
     found = asyncio.run(_fetch(directory, url, request))
     if as_json:
         print_json(found)
-        return
+    else:
+        _print(found)
+    if found.get("fault"):
+        raise typer.Exit(FAILED)
+
+
+def _print(found: Mapping[str, Any]) -> None:
     table = Table("index", "node", "copies to make", "copies to drop")
     for name, node, begin, leave in _rows(found):
         table.add_row(name, node, str(begin or ""), str(leave or ""))

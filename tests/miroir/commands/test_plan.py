@@ -1,12 +1,12 @@
 """``miroir plan``, beside a stack that runs."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.miroir.local_stack import LocalStack
-
-pytestmark = [pytest.mark.slow]
+from tests.miroir.local_stack import LocalStack, run_miroir
+from tests.miroir.stranger import stranger
 
 
 def test_plan_of_a_drain_names_who_takes_over(local_stack: LocalStack) -> None:
@@ -43,7 +43,7 @@ def test_plan_of_what_would_be_refused_warns(local_stack: LocalStack) -> None:
     """Nothing would move, since nothing would be done: the numbers alone would look well."""
     local_stack.run("index", "create", "everywhere", "--primary-key", "id", "--shards", "2", "--replication", "3")
 
-    ran = local_stack.run("plan", "drain", "node-1")
+    ran = local_stack.run("plan", "drain", "node-1", code=1)
     local_stack.run("index", "delete", "everywhere", "--yes")
 
     assert "it would be refused: index 'everywhere': 3 copies need as many nodes, there are 2" in " ".join(
@@ -55,3 +55,17 @@ def test_plan_of_what_is_not_there_is_refused(local_stack: LocalStack) -> None:
     """With its name."""
     for command in (("drain", "nobody"), ("remove", "nobody"), ("replace", "nobody", "other"), ("index", "nobody")):
         assert "nobody" in local_stack.run("plan", *command, code=1).err
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["for people", "JSON"])
+@pytest.mark.parametrize(("fault", "code"), [("", 0), ("there are 2 nodes", 1)], ids=["would be done", "refused"])
+def test_plan_tells_by_its_exit_code_what_would_be_refused(
+    tmp_path: Path, form: tuple[str, ...], fault: str, code: int
+) -> None:
+    """A script asks first, and goes on or not."""
+    with stranger({"/_miroir/plan": (200, {"begin": [], "leave": [], "copies": 4, "fault": fault})}) as url:
+        ran = run_miroir("plan", "drain", "node-1", *form, "--url", url, directory=tmp_path)
+
+    assert ran.code == code
+    assert fault in ran.out + ran.err
+    assert ran.out
