@@ -1,8 +1,8 @@
 """What commands share: options, where results and messages go, and how a command ends.
 
 What always holds: standard output holds results only; messages and progress go to standard error. Exit codes: 0 all
-is well, 1 it failed or found faults, 2 the command line is not right. Who calls it: the commands. It must not know:
-what they do.
+is well, 1 it failed, found faults, or tells what would be refused, 2 the command line is not right, 130 it was
+interrupted. Who calls it: the commands. It must not know: what they do.
 """
 
 import os
