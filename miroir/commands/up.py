@@ -18,6 +18,7 @@ from rich.table import Table
 
 from miroir.commands.terminal import DIRECTORY, FAILED, Directory, err, out
 from miroir.processes import describe_tail, end_process, is_alive
+from miroir.stack_files import make_directories, remove_stack_files
 from miroir.stack_plan import NODES, PORT, WORKERS, StackPlan
 from miroir.stack_state import STATE_FILE, Phase, StackState, read_state
 from miroir.supervisor import build_plan
@@ -69,7 +70,9 @@ def up(
 def down(
     *,
     directory: Directory = DIRECTORY,
-    wipe: Annotated[bool, typer.Option("--wipe", help="Remove its data, logs and keys too.")] = False,
+    wipe: Annotated[
+        bool, typer.Option("--wipe", help="Remove its data, logs and keys too; files of others stay.")
+    ] = False,
 ) -> None:
     """Stop the local stack; its data stays unless it is wiped."""
     directory = directory.resolve()
@@ -83,8 +86,9 @@ def down(
             ended = _end_leftovers(read_state(directory) or state)
         err.print(f"stopped{f' (left over: {ended})' if ended else ''}")
     if wipe and state is not None:
-        shutil.rmtree(directory)
-        err.print(f"removed {directory}")
+        stays = remove_stack_files(directory)
+        kept = f"; what is not the stack's stays: {', '.join(stays)}" if stays else ""
+        err.print(f"removed {'the stack in ' * bool(stays)}{directory}{kept}", markup=False, soft_wrap=True)
     elif wipe and directory.exists():
         err.print(f"{directory} is left alone: there is no {STATE_FILE} in it")
         raise typer.Exit(FAILED)
@@ -106,8 +110,7 @@ def checked_binary(path: Path | None) -> Path | None:
 
 def _spawn(plan: StackPlan) -> "subprocess.Popen[bytes]":
     """Start the supervisor in a session of its own, so that it outlives this terminal."""
-    plan.logs.mkdir(parents=True, exist_ok=True)
-    plan.directory.chmod(0o700)
+    make_directories(plan)
     with (plan.logs / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "miroir.supervisor"],

@@ -10,7 +10,7 @@ import pytest
 
 from miroir.commands.up import checked_binary
 from miroir.processes import is_alive
-from miroir.stack_state import KEY_FILE, SETTINGS_FILE, Phase
+from miroir.stack_state import KEY_FILE, SETTINGS_FILE, Phase, StackState, write_state
 from schemas.errors import ConfigurationError
 from tests.miroir.local_stack import LocalStack, run_miroir
 
@@ -71,6 +71,19 @@ def test_down_after_the_supervisor_was_killed_ends_what_it_left(tmp_path: Path) 
     assert (f"left over: {len(state.processes)}" in ran.err) == (sys.platform != "linux")
     assert not any(map(is_alive, state.processes))
     assert not directory.exists()
+
+
+def test_down_wipe_leaves_the_files_of_others(tmp_path: Path) -> None:
+    """A stack may stand among somebody's files: they stay, and are named."""
+    write_state(tmp_path, StackState(Phase.STOPPED))
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+
+    ran = run_miroir("down", "--wipe", directory=tmp_path)
+
+    assert ran.code == 0
+    assert "stays: notes.txt" in ran.err
+    assert list(tmp_path.iterdir()) == [notes]
 
 
 def test_down_without_a_stack_says_so(tmp_path: Path) -> None:
