@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from miroir.commands.terminal import DIRECTORY, Directory, Json, Url, connect, out, print_json
+from miroir.commands.terminal import DIRECTORY, Directory, JsonLooks, Url, connect, out, print_json, print_json_line
 from miroir.moves_table import moves_table
 from miroir.rebalance import LOOK_S, fetch_moves
 
@@ -23,13 +23,18 @@ def rebalance() -> None:
 def status(
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until interrupted.")] = False,
-    as_json: Json = False,
+    as_json: JsonLooks = False,
     directory: Directory = DIRECTORY,
     url: Url = None,
 ) -> None:
     """Show which copies are made, wait or leave; copies move by themselves after every change of nodes or indexes."""
     try:
-        asyncio.run(_watch(directory, url) if watch else _once(directory, url, as_json=as_json))
+        if not watch:
+            asyncio.run(_once(directory, url, as_json=as_json))
+        elif as_json:
+            asyncio.run(_watch_json(directory, url))
+        else:
+            asyncio.run(_watch(directory, url))
     except KeyboardInterrupt:
         return
 
@@ -41,6 +46,13 @@ async def _once(directory: Path, url: str | None, *, as_json: bool) -> None:
         print_json(moves)
     else:
         out.print(moves_table(moves))
+
+
+async def _watch_json(directory: Path, url: str | None) -> None:
+    async with connect(directory, url) as client:
+        while True:
+            print_json_line(await fetch_moves(client))
+            await asyncio.sleep(LOOK_S)
 
 
 async def _watch(directory: Path, url: str | None) -> None:

@@ -10,7 +10,17 @@ from rich.console import RenderableType
 from rich.live import Live
 
 from miroir.client import QueryClient
-from miroir.commands.terminal import DIRECTORY, FAILED, Directory, Json, Url, connect, out, print_json
+from miroir.commands.terminal import (
+    DIRECTORY,
+    FAILED,
+    Directory,
+    JsonLooks,
+    Url,
+    connect,
+    out,
+    print_json,
+    print_json_line,
+)
 from miroir.processes import ProcessId, is_alive
 from miroir.stack_state import StackState, read_state
 from miroir.status_table import faults, status_tables
@@ -24,14 +34,14 @@ def status(
     *,
     shards: Annotated[bool, typer.Option("--shards", help="Show every copy of every shard.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until interrupted.")] = False,
-    as_json: Json = False,
+    as_json: JsonLooks = False,
     directory: Directory = DIRECTORY,
     url: Url = None,
 ) -> None:
     """Show nodes, indexes, lag and faults; exit code 1 where something is wrong."""
     if watch:
         try:
-            asyncio.run(_watch(directory, url, shards=shards))
+            asyncio.run(_watch_json(directory, url) if as_json else _watch(directory, url, shards=shards))
         except KeyboardInterrupt:
             return
     local = _local(directory)
@@ -39,12 +49,12 @@ def status(
         found = asyncio.run(_once(directory, url))
     except MiroirError as error:
         raise MiroirError(_why_away(local, error)) from error
-    wrong = [*_troubles(local), *faults(found)]
+    answer = _to_wire(found, local)
     if as_json:
-        print_json(found | {"faults": wrong})
+        print_json(answer)
     else:
         out.print(_tables(found, local, shards=shards))
-    if wrong:
+    if answer["faults"]:
         raise typer.Exit(FAILED)
 
 
@@ -62,12 +72,31 @@ async def _watch(directory: Path, url: str | None, *, shards: bool) -> None:
                 await asyncio.sleep(WATCH_S)
 
 
+async def _watch_json(directory: Path, url: str | None) -> None:
+    async with connect(directory, url) as client:
+        while True:
+            print_json_line(await _told(client, _local(directory)))
+            await asyncio.sleep(WATCH_S)
+
+
+async def _told(client: QueryClient, local: StackState | None) -> dict[str, Any]:  # JSON
+    try:
+        found = await client.call("GET", "/_miroir/status")
+    except MiroirError as error:
+        return {"faults": [str(error)]}
+    return _to_wire(found, local)
+
+
 async def _shown(client: QueryClient, local: StackState | None, *, shards: bool) -> Any:  # what rich can print
     try:
         found = await client.call("GET", "/_miroir/status")
     except MiroirError as error:
         return str(error)
     return _tables(found, local, shards=shards)
+
+
+def _to_wire(found: dict[str, Any], local: StackState | None) -> dict[str, Any]:  # JSON
+    return found | {"faults": [*_troubles(local), *faults(found)]}
 
 
 def _tables(found: dict[str, Any], local: StackState | None, *, shards: bool) -> RenderableType:

@@ -39,6 +39,9 @@ Url = Annotated[
     str | None, typer.Option("--url", help="Query service; default: the local stack's, else the settings'.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+JsonLooks = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object instead of a table; with --watch a line for each look.")
+]
 
 
 def settings_of(directory: Path) -> Settings:
@@ -59,6 +62,11 @@ def connect(directory: Path, url: str | None) -> QueryClient:
 def print_json(value: Any) -> None:  # anything that JSON can hold
     """Print one JSON value on standard output, indented."""
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
+
+
+def print_json_line(value: Any) -> None:  # anything that JSON can hold
+    """Print one JSON value on a line of standard output, for who reads line by line: it is flushed."""
+    typer.echo(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode())
 
 
 def progress_bar(*, quiet: bool = False) -> Progress:

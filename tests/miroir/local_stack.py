@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,35 @@ class Ran:
 
 def run_miroir(*arguments: str, directory: Path | None = None) -> Ran:
     """Run ``miroir`` with these arguments; nothing of this process's settings reaches it."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MIROIR_", "MEILI"))}
-    where = [] if directory is None else ["--dir", str(directory)]
     ran = subprocess.run(
-        [sys.executable, "-m", "miroir.cli", *arguments, *where],
-        env=kept,
+        _command(arguments, directory),
+        env=_environment(),
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
         check=False,
     )
     return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def watch_miroir(*arguments: str, directory: Path, looks: int = 2) -> list[Any]:
+    """Run ``miroir`` with arguments that let it go on until it is ended; return what it prints first, each a line."""
+    command = _command(arguments, directory)
+    with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        try:
+            return [json.loads(watching.stdout.readline()) for _ in range(looks)]
+        finally:
+            watching.kill()
+
+
+def _command(arguments: Sequence[str], directory: Path | None) -> list[str]:
+    where = [] if directory is None else ["--dir", str(directory)]
+    return [sys.executable, "-m", "miroir.cli", *arguments, *where]
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(("MIROIR_", "MEILI"))}
 
 
 @dataclass(frozen=True, slots=True)

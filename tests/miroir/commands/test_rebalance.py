@@ -7,12 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-import pytest
-
-from tests.miroir.local_stack import LocalStack
-
-pytestmark = [pytest.mark.slow]
+from tests.miroir.local_stack import LocalStack, watch_miroir
+from tests.miroir.stranger import stranger
 
 SHOWN_S = 60.0
 
@@ -54,6 +52,15 @@ def test_rebalance_watch_shows_a_live_table_until_interrupted(local_stack: Local
 
     assert looks == 2
     assert code == 0
+
+
+def test_rebalance_watch_as_json_prints_a_line_a_look(tmp_path: Path) -> None:
+    """A script reads one object after the other, as each is made."""
+    moves = {"done": True, "building": [], "waiting": [], "surplus": [], "leaving": [], "nodes": {}}
+    with stranger({"/_miroir/moves": (200, moves)}) as url:
+        looks = watch_miroir("rebalance", "status", "--watch", "--json", "--url", url, directory=tmp_path)
+
+    assert looks == [moves, moves]
 
 
 def read_until(terminal: int, wanted: re.Pattern[str], *, times: int) -> int:

@@ -5,7 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from miroir.stack_state import KEY_FILE, SETTINGS_FILE, write_state
-from tests.miroir.local_stack import LocalStack, run_miroir
+from tests.miroir.local_stack import LocalStack, run_miroir, watch_miroir
+from tests.miroir.stranger import stranger
+
+STATUS = {"epoch": 1, "nodes": [], "indexes": [], "dead_letters": 0, "log": {"connected": False, "stopped": ""}}
+"""A cluster without anything, of which one thing is wrong."""
 
 
 def test_status_names_nodes_and_where_the_log_is(local_stack: LocalStack) -> None:
@@ -32,6 +36,17 @@ def test_status_without_a_stack_says_what_to_do(tmp_path: Path) -> None:
 
     assert ran.code == 1
     assert "miroir up" in ran.err
+
+
+def test_status_watch_as_json_prints_a_line_a_look(tmp_path: Path) -> None:
+    """A script reads one object after the other, as each is made; one that could not be asked has that as its fault."""
+    with stranger({"/_miroir/status": (200, STATUS)}) as url:
+        looks = watch_miroir("status", "--watch", "--json", "--url", url, directory=tmp_path)
+    with stranger({}) as url:
+        away = watch_miroir("status", "--watch", "--json", "--url", url, directory=tmp_path)
+
+    assert looks == [STATUS | {"faults": ["Kafka is away: searches go on, nothing is written"]}] * 2
+    assert all("404" in look["faults"][0] for look in away)
 
 
 def test_status_tells_the_troubles_of_local_processes(local_stack: LocalStack, tmp_path: Path) -> None:
