@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from miroir.cluster_view import ClusterView
 from miroir.commands.terminal import (
@@ -24,6 +23,7 @@ from miroir.commands.terminal import (
     settings_of,
 )
 from miroir.letter_fate import Fate, Outcome
+from miroir.letters_table import letters_table, outcomes_table, readable
 from miroir.replay_letters import Replayer
 from schemas.config import Settings
 from schemas.dead_letters import DeadLetter, build_dead_letter_key, decode_bytes, parse_dead_letter
@@ -54,12 +54,7 @@ def list_letters(
     if as_json:
         print_json(found)
         return
-    table = Table("record", "key", "reason", "message")
-    for letter in found["results"]:
-        key = decode_bytes(letter["key_base64"])
-        place = f"{letter['topic']}/{letter['partition']}/{letter['offset']}"
-        table.add_row(place, _text(key), letter["reason"], escape(letter["message"]))
-    out.print(table)
+    out.print(letters_table(found["results"]))
     err.print(
         f"{len(found['results'])} of {found['total']}; `miroir dead show RECORD` shows one whole,"
         " `miroir dead replay RECORD` tries it again"
@@ -95,7 +90,7 @@ def replay(
     if as_json:
         print_json({**counts, "dry_run": dry_run, "results": [_outcome(each) for each in outcomes]})
     else:
-        out.print(_outcomes_table(outcomes))
+        out.print(outcomes_table(outcomes))
         err.print(", ".join(f"{number} {fate}" for fate, number in counts.items()))
     missing = selection.records - {build_dead_letter_key(each.letter).decode() for each in outcomes}
     for record in sorted(missing):
@@ -121,7 +116,7 @@ def show(
         "message": letter.message,
         "timestamp_ms": letter.timestamp_ms,
         "closed": letter.closed,
-        "key": None if key is None else _text(key),
+        "key": None if key is None else readable(key),
         "key_base64": letter.key,
         "value": None if value is None else value.decode(errors="replace"),
         "value_base64": letter.value,
@@ -186,16 +181,6 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _outcomes_table(outcomes: list[Outcome]) -> Table:
-    table = Table("record", "key", "reason", "outcome", "detail")
-    colours = {Fate.REPLAYED: "green", Fate.SUPERSEDED: "yellow", Fate.REFUSED: "red"}
-    for each in outcomes:
-        place = build_dead_letter_key(each.letter).decode()
-        fate = f"[{colours[each.fate]}]{each.fate}[/]"
-        table.add_row(place, _text(decode_bytes(each.letter.key)), each.letter.reason, fate, escape(each.detail))
-    return table
-
-
 async def _list(directory: Path, url: str | None, index: str | None, limit: int) -> dict[str, Any]:
     parameters = {"limit": limit} | ({} if index is None else {"index": index})
     async with connect(directory, url) as client:
@@ -235,11 +220,3 @@ def _checked(record: str) -> str:
     if not all(part.isdigit() for part in record.split("/")[-2:]) or record.count("/") < 2:  # noqa: PLR2004 - its form
         raise InvalidInputError(f"{record!r}: expected TOPIC/PARTITION/OFFSET, as `miroir dead list` names it")
     return record
-
-
-def _text(data: bytes | None) -> str:
-    """Return bytes as people read them: text where they are some, else their repr."""
-    if data is None:
-        return "(none)"
-    text = data.decode(errors="replace")
-    return escape(text) if text.isprintable() and "�" not in text else repr(data)
