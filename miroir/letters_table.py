@@ -1,4 +1,4 @@
-"""Dead letters as tables.
+"""Dead letters as tables, and one of them whole.
 
 What always holds: a pure function of what was found; a record's name is never cut off, since the next command takes it.
 Who calls it: ``miroir dead``. It must not know: where letters come from.
@@ -37,6 +37,13 @@ def outcomes_table(outcomes: Iterable[Outcome]) -> Table:
         key = readable(decode_bytes(each.letter.key))
         table.add_row(place, Text(key), each.letter.reason, Text(each.fate, _COLOURS[each.fate]), Text(each.detail))
     return table
+
+
+def letter_text(fields: Mapping[str, Any]) -> Text:  # JSON
+    """Return one letter whole, a line for each of its fields."""
+    return Text("\n").join(
+        Text.assemble((name, "bold"), f": {NONE if content is None else content}") for name, content in fields.items()
+    )
 
 
 def readable(data: bytes | None) -> str:

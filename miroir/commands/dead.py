@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from miroir.cluster_view import ClusterView
 from miroir.commands.terminal import (
@@ -23,7 +22,7 @@ from miroir.commands.terminal import (
     settings_of,
 )
 from miroir.letter_fate import Fate, Outcome
-from miroir.letters_table import letters_table, outcomes_table, readable
+from miroir.letters_table import letter_text, letters_table, outcomes_table, readable
 from miroir.replay_letters import Replayer
 from schemas.config import Settings
 from schemas.dead_letters import DeadLetter, build_dead_letter_key, decode_bytes, parse_dead_letter
@@ -124,8 +123,7 @@ def show(
     if as_json:
         print_json(shown)
         return
-    for name, content in shown.items():
-        out.print(f"[bold]{name}[/]: {escape(str(content))}", soft_wrap=True, highlight=False)
+    out.print(letter_text(shown), soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""Dead letters, as tables."""
+"""Dead letters, as tables and as text."""
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
 from miroir.letter_fate import Fate, Outcome
-from miroir.letters_table import letters_table, outcomes_table, readable
+from miroir.letters_table import letter_text, letters_table, outcomes_table, readable
 from schemas.dead_letters import DeadLetter, encode_bytes
 from schemas.ids import Incarnation, IndexUid, Offset, Partition
 
@@ -37,6 +37,15 @@ def test_record_is_never_cut_off(width: int) -> None:
 
     assert first_column(letters_table([wire | {"message": MESSAGE}]), width) == f"{TOPIC}/3/98765432"
     assert first_column(outcomes_table([outcome]), width) == f"{TOPIC}/3/98765432"
+
+
+def test_letter_text_says_what_a_record_does_not_have() -> None:
+    """No key is not a key of some letters; what is empty or looks like markup is shown as it is."""
+    fields = {"key": None, "key_base64": None, "closed": "", "value": "[bold]", "timestamp_ms": 0}
+
+    lines = letter_text(fields).plain.splitlines()
+
+    assert lines == ["key: (none)", "key_base64: (none)", "closed: ", "value: [bold]", "timestamp_ms: 0"]
 
 
 @pytest.mark.parametrize(
