@@ -1,9 +1,11 @@
 """``miroir dead``: records that could not be indexed, why, and trying them again."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -145,12 +147,28 @@ class Selection:
         )
 
 
+def require_known(index: str | None, known: Collection[str]) -> None:
+    """Return where no index was named, or one that is there or has left letters.
+
+    Raises:
+        NotFoundError: it is neither: the name may be misspelt.
+    """
+    if index is not None and index not in known:
+        raise NotFoundError("index", index)
+
+
 async def _replay(settings: Settings, selection: Selection, *, dry_run: bool) -> list[Outcome]:
     kafka = settings.kafka_config("miroir-dead")
     reader, writer = KafkaLogReader(kafka), KafkaLogWriter(kafka)
     try:
         async with ClusterView(kafka) as view:
             await view.refresh()
+            lettered: set[str] = set()
+
+            def selects(letter: DeadLetter) -> bool:
+                lettered.add(letter.uid)
+                return selection.selects(letter)
+
             with progress_bar() as progress:
                 task = progress.add_task("dead letters", total=None)
                 replayer = Replayer(
@@ -160,7 +178,9 @@ async def _replay(settings: Settings, selection: Selection, *, dry_run: bool) ->
                     document_bytes_max=settings.post_bytes_max,
                     report=lambda done, total: progress.update(task, completed=done, total=total),
                 )
-                return await replayer.run(selection.selects, dry_run=dry_run)
+                outcomes = await replayer.run(selects, dry_run=dry_run)
+            require_known(selection.index, lettered | view.topology.indexes.keys())
+            return outcomes
     finally:
         await reader.close()
         await writer.close()
@@ -182,7 +202,11 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 async def _list(directory: Path, url: str | None, index: str | None, limit: int) -> dict[str, Any]:
     parameters = {"limit": limit} | ({} if index is None else {"index": index})
     async with connect(directory, url) as client:
-        return await client.call("GET", "/_miroir/dead", params=parameters)
+        found = await client.call("GET", "/_miroir/dead", params=parameters)
+        if index is not None and not found["total"]:
+            # An index that is gone may have left some; a name without any may be misspelt: this says so.
+            await client.call("GET", f"/indexes/{quote(index, safe='')}")
+        return found
 
 
 async def _find(settings: Settings, record: str) -> DeadLetter:

@@ -2,9 +2,14 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from miroir.commands.dead import require_known
 from miroir.settings_source import load_settings
+from schemas.errors import NotFoundError
 from schemas.events import PartitionerName
 from schemas.ids import Partition
 from streams.kafka.writer import KafkaLogWriter
@@ -12,6 +17,7 @@ from streams.log import Append
 from streams.partitioning import partition_of
 from streams.topics import docs_topic_name
 from tests.miroir.local_stack import LocalStack, run_miroir
+from tests.miroir.stranger import stranger
 
 LISTED_S = 100.0
 """A record is read some tenths of a second after it was produced; a new index some seconds later."""
@@ -80,6 +86,41 @@ def test_dead_replay_produces_what_can_live_and_names_the_rest(local_stack: Loca
         assert time.monotonic() < deadline_s
     assert hits == [{"id": 7, "title": "misrouted"}]
     assert local_stack.run("verify", "--index", "again", "--json").json["verified"] is True
+
+
+@pytest.mark.parametrize(
+    ("index", "code", "text"),
+    [("here", 0, "0 of 0"), ("gone", 0, "1 of 1"), ("nope", 1, "Index `nope` not found.")],
+    ids=["without letters", "deleted, with letters", "neither"],
+)
+def test_dead_list_of_no_index_and_no_letter_is_an_error(tmp_path: Path, index: str, code: int, text: str) -> None:
+    """A misspelt name is told from an index that is well, and the letters of a deleted one are listed."""
+    letter = {"topic": "t", "partition": 0, "offset": 1, "key_base64": None, "reason": "no_key", "message": "…"}
+    letters = [letter] * (index == "gone")
+    answers = {
+        "/_miroir/dead": (200, {"results": letters, "total": len(letters)}),
+        "/indexes/here": (200, {"uid": "here"}),
+        "/indexes/nope": (404, {"code": "index_not_found", "message": "Index `nope` not found."}),
+    }
+
+    with stranger(answers) as url:
+        ran = run_miroir("dead", "list", "--index", index, "--url", url, directory=tmp_path)
+
+    assert ran.code == code
+    assert text in ran.err
+
+
+def test_require_known_tells_an_index_without_letters_from_none() -> None:
+    """Whoever names an index that never was is told, instead of that nothing was to be done."""
+    require_known(None, set())
+    require_known("films", {"films"})
+    with pytest.raises(NotFoundError, match="'nope' not found"):
+        require_known("nope", {"films"})
+
+
+def test_dead_replay_of_no_index_is_an_error(local_stack: LocalStack) -> None:
+    """Nothing is done, and that the name is not known is said."""
+    assert "index 'nope' not found" in local_stack.run("dead", "replay", "--index", "nope", code=1).err
 
 
 def test_dead_replay_must_be_told_which() -> None:
