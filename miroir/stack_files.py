@@ -28,6 +28,9 @@ def make_directories(plan: StackPlan) -> None:
     """Make the directories that are not there yet, for nobody else to look into; those that are there stay as they are.
 
     The state directory may be anybody's: secrets in it have their own file modes.
+
+    Raises:
+        OSError: they cannot be made here.
     """
     plan.directory.mkdir(PRIVATE, parents=True, exist_ok=True)
     for each in (plan.logs, plan.data):
@@ -38,6 +41,9 @@ def remove_stack_files(directory: Path) -> list[str]:
     """Remove what a stack that has ended made here; return the names of what stays, none where the directory went too.
 
     May be repeated where it was cut off: the file that tells of the stack goes last.
+
+    Raises:
+        OSError: something may not be removed.
     """
     plan = StackPlan(directory)
     for log_data in _entries(plan.data):

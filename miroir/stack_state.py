@@ -15,7 +15,7 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from miroir.processes import ProcessId
-from schemas.errors import InvalidInputError, MiroirError
+from schemas.errors import ConfigurationError, InvalidInputError, MiroirError
 from schemas.wire import STRICT, build, parse
 
 STATE_FILE = "stack.json"
@@ -72,6 +72,7 @@ def read_state(directory: Path) -> StackState | None:
     """Return the state that a directory holds; None where it holds none.
 
     Raises:
+        ConfigurationError: it is no directory, or may not be read.
         MiroirError: the file is not of this form: another version's, or damaged.
     """
     path = directory / STATE_FILE
@@ -79,8 +80,16 @@ def read_state(directory: Path) -> StackState | None:
         return parse(StackState, path.read_bytes())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise bad_directory(directory, error) from error
     except InvalidInputError as error:
         raise MiroirError(f"{path}: {error}; end its processes and remove it") from error
+
+
+def bad_directory(directory: Path, error: OSError) -> ConfigurationError:
+    """Return what is to be said where a stack's state cannot be kept in this directory."""
+    found = f"{directory}: {error.strerror}: {error.filename}"
+    return ConfigurationError("dir", f"{found}; expected a directory that may be read and written: --dir names another")
 
 
 def write_state(directory: Path, state: StackState) -> None:

@@ -20,7 +20,7 @@ from miroir.commands.terminal import DIRECTORY, FAILED, Directory, err, out
 from miroir.processes import describe_tail, end_process, is_alive
 from miroir.stack_files import make_directories, remove_stack_files
 from miroir.stack_plan import NODES, PORT, WORKERS, StackPlan
-from miroir.stack_state import STATE_FILE, Phase, StackState, read_state
+from miroir.stack_state import STATE_FILE, Phase, StackState, bad_directory, read_state
 from miroir.supervisor import build_plan
 from schemas.errors import ConfigurationError, MiroirError
 
@@ -86,7 +86,10 @@ def down(
             ended = _end_leftovers(read_state(directory) or state)
         err.print(f"stopped{f' (left over: {ended})' if ended else ''}")
     if wipe and state is not None:
-        stays = remove_stack_files(directory)
+        try:
+            stays = remove_stack_files(directory)
+        except OSError as error:
+            raise bad_directory(directory, error) from error
         kept = f"; what is not the stack's stays: {', '.join(stays)}" if stays else ""
         err.print(f"removed {'the stack in ' * bool(stays)}{directory}{kept}", markup=False, soft_wrap=True)
     elif wipe and directory.exists():
@@ -109,9 +112,17 @@ def checked_binary(path: Path | None) -> Path | None:
 
 
 def _spawn(plan: StackPlan) -> "subprocess.Popen[bytes]":
-    """Start the supervisor in a session of its own, so that it outlives this terminal."""
-    make_directories(plan)
-    with (plan.logs / "supervisor.log").open("ab") as log:
+    """Start the supervisor in a session of its own, so that it outlives this terminal.
+
+    Raises:
+        ConfigurationError: the state directory cannot be made or written to.
+    """
+    try:
+        make_directories(plan)
+        log = (plan.logs / "supervisor.log").open("ab")
+    except OSError as error:
+        raise bad_directory(plan.directory, error) from error
+    with log:
         process = subprocess.Popen(
             [sys.executable, "-m", "miroir.supervisor"],
             stdin=subprocess.PIPE,

@@ -24,9 +24,12 @@ def read_settings(environment: Mapping[str, str], beside: Path | None = None) ->
     """
     named = environment.get(FILE_KEY)
     path = Path(named) if named else beside
-    if path is None or (not named and not path.exists()):
+    if path is None:
         return parse_settings(environment)
     try:
+        # Also to ask may be refused.
+        if not named and not path.exists():
+            return parse_settings(environment)
         return parse_settings(environment, tomllib.loads(path.read_text()))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(FILE_KEY, f"{path}: {error}") from error

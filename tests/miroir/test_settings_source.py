@@ -33,6 +33,12 @@ def test_load_settings_without_any_are_defaults(tmp_path: Path) -> None:
     assert load_settings({}, tmp_path) == load_settings({})
 
 
+def test_load_settings_that_cannot_be_asked_for_are_refused() -> None:
+    """A directory whose file cannot even be looked for is named."""
+    with pytest.raises(ConfigurationError, match="xxx"):
+        load_settings({}, Path("x" * 300))
+
+
 @pytest.mark.parametrize("text", [None, "kafka = ", "nobody = 1"], ids=["missing", "no TOML", "unknown key"])
 def test_load_settings_bad_file_is_refused(tmp_path: Path, text: str | None) -> None:
     """A file that is not there, not TOML, or has an unknown key is named."""

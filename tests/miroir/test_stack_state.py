@@ -15,7 +15,7 @@ from miroir.stack_state import (
     read_state,
     write_state,
 )
-from schemas.errors import MiroirError
+from schemas.errors import ConfigurationError, MiroirError
 
 
 def test_state_written_is_read_back(tmp_path: Path) -> None:
@@ -41,6 +41,15 @@ def test_read_state_damaged_raises_with_cure(tmp_path: Path) -> None:
 
     with pytest.raises(MiroirError, match=r"stack\.json: .*remove it"):
         read_state(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a-file", "a-file/below", "x" * 300], ids=["file", "below a file", "long name"])
+def test_read_state_no_directory_raises_with_cure(tmp_path: Path, name: str) -> None:
+    """What is no directory, or cannot be one, is named, with what to do."""
+    (tmp_path / "a-file").touch()
+
+    with pytest.raises(ConfigurationError, match=f"{name}: .*--dir names another"):
+        read_state(tmp_path / name)
 
 
 def test_node_master_key_is_random_private_and_kept(tmp_path: Path) -> None:

@@ -37,6 +37,43 @@ def test_up_again_says_that_it_runs(local_stack: LocalStack) -> None:
     assert local_stack.state.processes == before
 
 
+@pytest.mark.parametrize("command", ["up", "down", "status"])
+def test_directory_that_is_a_file_is_refused_in_one_line(tmp_path: Path, command: str) -> None:
+    """Each command that is told of a state directory says what it found, and what to do."""
+    file = tmp_path / "a-file"
+    file.touch()
+
+    ran = run_miroir(command, directory=file)
+
+    assert ran.code == 1
+    assert f"{file}: Not a directory" in ran.err
+    assert "--dir names another" in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_up_where_it_cannot_write_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Nothing is started where its logs cannot be."""
+    (tmp_path / "logs").touch()
+
+    ran = run_miroir("up", directory=tmp_path)
+
+    assert ran.code == 1
+    assert "logs; expected a directory that may be read and written" in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="who may write anywhere is refused nothing")
+def test_up_in_a_directory_of_others_is_refused_in_one_line(tmp_path: Path) -> None:
+    """A directory that may only be read is named, with what to do."""
+    tmp_path.chmod(0o500)
+
+    ran = run_miroir("up", directory=tmp_path)
+    tmp_path.chmod(0o700)
+
+    assert (ran.code, len(ran.err.splitlines())) == (1, 1)
+    assert "Permission denied" in ran.err
+
+
 @pytest.mark.slow
 def test_up_node_that_dies_is_reported_with_its_log(tmp_path: Path) -> None:
     """A program that is no node ends the start with the tail of its log, and nothing is left running."""
