@@ -140,7 +140,7 @@ class QueryClient:
             hint = "is it running? `miroir up` starts a local one; --url names another"
             raise MiroirError(f"query service {self.url}: {type(error).__name__}: {error}; {hint}") from error
         if not answer.is_success:
-            raise _to_error(answer, f"{method} {path}")
+            raise _to_error(answer, f"{method} {self.url}{path}")
         return answer
 
 

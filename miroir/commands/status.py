@@ -44,7 +44,7 @@ def status(
             asyncio.run(_watch_json(directory, url) if as_json else _watch(directory, url, shards=shards))
         except KeyboardInterrupt:
             return
-    local = _local(directory)
+    local = _local(directory, url)
     try:
         found = asyncio.run(_once(directory, url))
     except MiroirError as error:
@@ -67,7 +67,7 @@ async def _watch(directory: Path, url: str | None, *, shards: bool) -> None:
     async with connect(directory, url) as client:
         with Live(console=out, auto_refresh=False) as live:
             while True:
-                local = _local(directory)
+                local = _local(directory, url)
                 live.update(await _shown(client, local, shards=shards), refresh=True)
                 await asyncio.sleep(WATCH_S)
 
@@ -75,7 +75,7 @@ async def _watch(directory: Path, url: str | None, *, shards: bool) -> None:
 async def _watch_json(directory: Path, url: str | None) -> None:
     async with connect(directory, url) as client:
         while True:
-            print_json_line(await _told(client, _local(directory)))
+            print_json_line(await _told(client, _local(directory, url)))
             await asyncio.sleep(WATCH_S)
 
 
@@ -109,8 +109,12 @@ def _troubles(local: StackState | None) -> Sequence[str]:
     return local.troubles if local is not None and is_kept else ()
 
 
-def _local(directory: Path) -> StackState | None:
-    return read_state(directory.resolve())
+def _local(directory: Path, url: str | None) -> StackState | None:
+    """Return the local stack where its own service is asked: it has no part in what another one answers."""
+    state = read_state(directory.resolve())
+    if state is None or not state.url:
+        return None
+    return state if url is None or url.rstrip("/") == state.url else None
 
 
 def _alive(local: StackState | None) -> list[ProcessId]:
@@ -125,5 +129,7 @@ def _why_away(local: StackState | None, error: MiroirError) -> str:
     if local is None or local.supervisor is None:
         return str(error)
     if is_alive(local.supervisor):
-        return f"{error}; the local stack is {local.phase}: {'; '.join(local.troubles) or local.step or local.error}"
-    return f"the local stack is {local.phase if local.error else 'stopped'}{': ' * bool(local.error)}{local.error}"
+        phase, why = str(local.phase), "; ".join(local.troubles) or local.step or local.error
+    else:
+        phase, why = local.phase if local.error else "stopped", local.error
+    return f"{error}; the local stack is {phase}{f': {why}' if why else ''}"

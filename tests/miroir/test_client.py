@@ -87,11 +87,13 @@ async def test_request_answered_late_is_waited_for() -> None:
 
 
 async def test_call_error_has_status_code_and_message(serve: Serve) -> None:
-    """Meilisearch's own words come through."""
+    """Meilisearch's own words come through, and whose they are."""
     body = {"code": "index_not_found", "message": "Index `x` not found."}
     async with await serve("GET", "/indexes/x", 404, body) as client:
-        with pytest.raises(MiroirError, match=r"404 index_not_found: Index `x` not found\."):
+        with pytest.raises(MiroirError, match=r"404 index_not_found: Index `x` not found\.") as raised:
             await client.call("GET", "/indexes/x")
+
+    assert f"GET {client.url}/indexes/x" in str(raised.value)
 
 
 async def test_call_nobody_listens_says_what_to_do() -> None:

@@ -1,15 +1,23 @@
 """``miroir status`` on a running stack, and beside one that does not run."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
-from miroir.stack_state import KEY_FILE, SETTINGS_FILE, write_state
+import pytest
+
+from miroir.processes import ProcessId, identify
+from miroir.stack_state import KEY_FILE, SETTINGS_FILE, Phase, StackState, write_state
 from tests.miroir.local_stack import LocalStack, run_miroir, watch_miroir
 from tests.miroir.stranger import stranger
 
 STATUS = {"epoch": 1, "nodes": [], "indexes": [], "dead_letters": 0, "log": {"connected": False, "stopped": ""}}
 """A cluster without anything, of which one thing is wrong."""
+
+ALIVE = cast("ProcessId", identify("supervisor", os.getpid()))
+ENDED = replace(ALIVE, started="never")
 
 
 def test_status_names_nodes_and_where_the_log_is(local_stack: LocalStack) -> None:
@@ -47,6 +55,46 @@ def test_status_watch_as_json_prints_a_line_a_look(tmp_path: Path) -> None:
 
     assert looks == [STATUS | {"faults": ["Kafka is away: searches go on, nothing is written"]}] * 2
     assert all("404" in look["faults"][0] for look in away)
+
+
+def test_status_of_another_service_has_nothing_of_the_local_stack(tmp_path: Path) -> None:
+    """What runs here has no part in what runs there, be it well or away."""
+    state = StackState(Phase.READY, url="http://127.0.0.1:1", kafka="127.0.0.1:2", supervisor=ALIVE, processes=(ALIVE,))
+    write_state(tmp_path, replace(state, troubles=("worker-2 ended with code 1",)))
+
+    with stranger({"/_miroir/status": (200, STATUS)}) as url:
+        shown = run_miroir("status", "--url", url, directory=tmp_path)
+        asked = run_miroir("status", "--json", "--url", url, directory=tmp_path)
+    with stranger({}) as url:
+        refused = run_miroir("status", "--url", url, directory=tmp_path)
+
+    assert all(text not in shown.out for text in ("worker-2", "local processes", "127.0.0.1:2"))
+    assert asked.json["faults"] == ["Kafka is away: searches go on, nothing is written"]
+    assert refused.err.startswith(f"miroir: GET {url}/_miroir/status: 404")
+    assert "local stack" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (StackState(Phase.READY, supervisor=ALIVE), "the local stack is ready"),
+        (StackState(Phase.STARTING, "adding node-1", supervisor=ALIVE), "the local stack is starting: adding node-1"),
+        (StackState(Phase.READY, supervisor=ENDED), "the local stack is stopped"),
+        (StackState(Phase.FAILED, error="no port", supervisor=ENDED), "the local stack is failed: no port"),
+    ],
+    ids=["ready", "starting", "stopped", "failed"],
+)
+def test_status_of_a_local_stack_that_does_not_answer_says_how_it_is(
+    tmp_path: Path, state: StackState, text: str
+) -> None:
+    """Which service was asked, and what is known of it."""
+    write_state(tmp_path, replace(state, url="http://127.0.0.1:9"))
+
+    ran = run_miroir("status", directory=tmp_path)
+
+    assert ran.code == 1
+    assert "query service http://127.0.0.1:9: " in ran.err
+    assert ran.err.endswith(f"; {text}\n")
 
 
 def test_status_tells_the_troubles_of_local_processes(local_stack: LocalStack, tmp_path: Path) -> None:
