@@ -44,7 +44,8 @@ def _building(moves: Mapping[str, Any]) -> Table:
     table = Table("index", "shard", "onto", "progress", "position", "left", "a second", "time left")
     for copy in moves["building"][:ROWS_MAX]:
         cursor, end = copy["cursor"] or 0, copy["end"]
-        bar = ProgressBar(total=end or None, completed=cursor, width=BAR_WIDTH, pulse=end is None)
+        # Without a total a bar is drawn full.
+        bar = ProgressBar(total=end or 1, completed=cursor if end else 0, width=BAR_WIDTH)
         position = f"{cursor:,} of {end:,}" if end is not None else "not begun"
         shown = (_number(copy.get("left")), _number(copy.get("per_second") or None), _duration(copy.get("eta_s")))
         table.add_row(copy["index"], str(copy["shard"]), copy["node"], bar, position, *shown)

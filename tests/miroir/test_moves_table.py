@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from miroir.moves_table import moves_table
+from miroir.moves_table import BAR_WIDTH, moves_table
 
 
 def make_copy(
@@ -45,6 +45,18 @@ def test_copies_show_where_they_stand_and_the_rest_is_counted() -> None:
     assert "50 of 100" in text
     assert "not begun" in text
     assert "2 copies are made · 4 wait for their turn · 2 are being dropped" in text
+
+
+@pytest.mark.parametrize(
+    ("cursor", "end", "columns"),
+    [(None, None, 0), (3, None, 0), (0, 0, 0), (0, 100, 0), (50, 100, BAR_WIDTH // 2), (100, 100, BAR_WIDTH)],
+    ids=["not begun", "end not known", "empty log", "nothing yet", "half", "all"],
+)
+def test_bar_is_as_long_as_what_was_done(cursor: int | None, end: int | None, columns: int) -> None:
+    """A copy that has not begun has an empty one."""
+    (row,) = [line for line in shown(make_moves(make_copy(cursor=cursor, end=end))).splitlines() if "films" in line]
+
+    assert row.count("━") == columns
 
 
 def test_many_copies_are_cut_and_counted() -> None:
