@@ -12,6 +12,7 @@ from miroir.commands.terminal import DIRECTORY, FAILED, Directory, Json, err, ou
 from miroir.comparison import Comparison
 from miroir.sample import parse_sample
 from miroir.verify import TIMEOUT_S, Verifier, VerifyReport
+from miroir.verify_faults import fault_lines
 from schemas.ids import IndexUid, NodeId
 
 
@@ -104,13 +105,8 @@ def _print(report: VerifyReport, *, is_sample: bool) -> None:
         )
         table.add_row(index, node, *map(str, counts))
     out.print(table)
-    for each in report.replicas:
-        if not each.equal:
-            fault = each.error or _examples(each.comparison)
-            err.print(f"{each.index} shard {each.shard} on {each.node}: {fault}", markup=False)
-    for stray in report.strays:
-        text = stray.error or f"{stray.documents} documents of no shard placed there"
-        err.print(f"{stray.index} on {stray.node}: {text}", markup=False)
+    for line in fault_lines(report):
+        err.print(line, markup=False, soft_wrap=True)
     if not report.replicas:
         err.print("there is nothing to compare: no index has a replica")
     what = "what was looked at of every replica" if is_sample else "every replica"

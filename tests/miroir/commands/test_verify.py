@@ -37,6 +37,8 @@ def test_verify_finds_what_was_spoilt_behind_its_back(local_stack: LocalStack, t
     assert [spoilt[name] for name in ("equal", "missing", "extra", "different")] == [False, 1, 0, 1]
     assert spoilt["examples"] == {"missing": ["3"], "different": ["4"]}
     assert "not verified" in printed.out
+    assert "1 document of the log missing: 3; 1 document not what the log says: 4\n" in printed.err
+    assert f"`miroir node rebuild {replica['node']}`" in printed.err
     assert [sampled["replicas"][0][name] for name in ("missing", "extra", "different", "documents")] == [1, 0, 1, 18]
     local_stack.run("index", "delete", "verified", "--yes")
 
