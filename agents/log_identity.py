@@ -3,13 +3,14 @@
 Positions mean something in one log only. A topic that was deleted, or made anew under its name, stops its index loudly;
 in a longer new log the replicas would else go on silently in the middle of other records. What always holds: a log is
 known by the id of its topic, first from what was published of the index's replicas, else from the first look. Who
-calls it: the worker, once a second. It must not know: brokers.
+calls it: the worker, once a second, and decisions about copies that are gone without their log. It must not know:
+brokers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from schemas.events import IndexRecord
+from schemas.events import IndexRecord, IndexState
 from schemas.ids import Incarnation
 from schemas.progress import Progress
 
@@ -17,7 +18,10 @@ MISSING_LOOKS = 6
 """So many looks in a row, a second apart, find no topic before its index is stopped: a broker that has just started, or
 that has just been told of the topic, may not know it for a moment."""
 
-CURE = "searches go on from the copies; `miroir log reseed {uid}` makes a new log of their documents"
+RESEED = "miroir log reseed"
+"""The command that cures a log, as every reason of a pause for the log's sake has it."""
+
+CURE = f"searches go on from the copies; `{RESEED} {{uid}}` makes a new log of their documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,15 @@ class LogFault:
 
     index: IndexRecord
     reason: str
+
+
+def is_paused_for_log(index: IndexRecord) -> bool:
+    """Return whether the index is paused because its log is gone, was trimmed or made anew, or is just being made anew.
+
+    The record has no word for the cause but its reason, and that names the cure. A log may also be lost while the index
+    is paused for something else: of several reasons the first stays.
+    """
+    return index.state is IndexState.PAUSED and RESEED in index.reason
 
 
 def note_published(known: KnownLogs, replicas: Iterable[Progress]) -> KnownLogs:

@@ -1,22 +1,25 @@
 """What becomes of requests about nodes, and what is written when a node is taken in: at first, or with an empty disk.
 
-What always holds: a placement gets a new attempt whenever the node's documents may not be believed. Who calls it:
+What always holds: a placement gets a new attempt whenever the node's documents may not be believed; where somebody asks
+for one, not while nothing would replay it and what is dropped is still needed. Who calls it:
 ``agents/controller.py`` and the reconciling of nodes. It must not know: how a node is asked.
 """
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from agents.decision import Decision, Sights, accept, refuse
+from agents.log_identity import RESEED, is_paused_for_log
 from schemas.errors import InvalidInputError
-from schemas.events import ClusterValue, NodeRecord, NodeState, ReplicaRecord
+from schemas.events import ClusterValue, IndexState, NodeRecord, NodeState, ReplicaRecord
 from schemas.ids import Attempt, NodeId, Offset, parse_node_id
 from schemas.requests import AddNode, RebuildNode, ReplaceNode, Request
 from streams.capacity import change_fault
-from streams.moves import HOLDING
+from streams.moves import HOLDING, whole_copies
+from streams.readable import ProgressView
 from streams.topology import Topology
 
 WEIGHT_MAX = 1000.0
@@ -98,19 +101,51 @@ def rebuild_node(topology: Topology, request: RebuildNode, offset: Offset, sight
         return accept(offset)
     if node.state is NodeState.REMOVED:
         return refuse(offset, "node_state", f"node {node.id!r} is being removed: it holds nothing")
-    asked = tuple(replica for replica in new_attempts(topology, node.id) if _is_asked(topology, request, replica))
+    asked = tuple(replica for replica in topology.replicas_on(node.id) if _is_asked(request, replica))
     # Asked for again by a worker that has not seen the answer: what it saw has begun anew since.
     if request.attempt is not None and not asked:
         return accept(offset)
-    return accept(offset, fence_off(node, sights.key_uid), *asked)
+    if fault := next(_replay_faults(topology, sights.progress, node.id, asked), None):
+        return refuse(offset, "index_paused", f"node {node.id!r} cannot be rebuilt: {fault}")
+    return accept(offset, fence_off(node, sights.key_uid), *_begun_anew(topology, asked))
 
 
-def _is_asked(topology: Topology, request: RebuildNode, replica: ReplicaRecord) -> bool:
+def _replay_faults(
+    topology: Topology, progress: ProgressView, node: NodeId, asked: Iterable[ReplicaRecord]
+) -> Iterator[str]:
+    """Yield why copies must not begin anew: their index is paused, so that nothing is replayed, and they are needed.
+
+    Without its log an index has nothing but its copies: each is one that a new log can be made of. Where the log is
+    whole, a copy can be spared until somebody resumes the index, but not the last one that searches go on from. A copy
+    that holds nothing, as on a disk that is new, is not missed.
+    """
+    for replica in asked:
+        index = topology.indexes[replica.uid]
+        if index.state is not IndexState.PAUSED or not _holds(progress, replica):
+            continue
+        if is_paused_for_log(index):
+            yield (
+                f"index {index.uid!r} is paused for its log, which cannot make its copies anew;"
+                f" first `{RESEED} {index.uid}`"
+            )
+        elif not whole_copies(topology, progress, index, replica.shard) - {node}:
+            yield (
+                f"index {index.uid!r} is paused, so that nothing is replayed, and no other node has a whole copy of"
+                f" shard {replica.shard}; first `miroir index resume {index.uid}`"
+            )
+
+
+def _holds(progress: ProgressView, replica: ReplicaRecord) -> bool:
+    """Return whether the copy has anything, or is known to be whole without; its node may be away."""
+    found = progress.of(replica)
+    return found is not None and (found.cursor > 0 or found.at_end_ms > 0)
+
+
+def _is_asked(request: RebuildNode, replica: ReplicaRecord) -> bool:
     if request.uid is None:
         return True
-    standing = next(r for r in topology.replicas_of(replica.uid, replica.shard) if r.node == replica.node)
     is_of_index = replica.uid == request.uid and replica.shard in request.shards
-    return is_of_index and (request.attempt is None or standing.attempt <= request.attempt)
+    return is_of_index and (request.attempt is None or replica.attempt <= request.attempt)
 
 
 def fence_off(node: NodeRecord, key_uid: str) -> NodeRecord:
@@ -147,7 +182,7 @@ def adopt_node(topology: Topology, node: NodeId, keys: NewKeys) -> tuple[Cluster
     state = NodeState.ACTIVE if joins else record.state
     adopted = replace(record, state=state, worker_key=keys.worker, search_key=keys.search, fence_key=keys.fence)
     drained = tuple(replace(each, state=NodeState.DRAINING) for each in _replaced(topology, record) if joins)
-    return (*drained, adopted, *new_attempts(topology, node), *_new_leaves(topology, node))
+    return (*drained, adopted, *new_attempts(topology, node), *_begun_anew(topology, topology.leaving_on(node)))
 
 
 def node_not_found(offset: Offset, node: NodeId) -> Decision:
@@ -161,16 +196,17 @@ def _replaced(topology: Topology, node: NodeRecord) -> Iterator[NodeRecord]:
             yield other
 
 
-def _new_leaves(topology: Topology, node: NodeId) -> tuple[ReplicaRecord, ...]:
-    return tuple(replace(replica, attempt=Attempt(topology.epoch)) for replica in topology.leaving_on(node))
-
-
 def new_attempts(topology: Topology, node: NodeId) -> tuple[ReplicaRecord, ...]:
-    """Return every placement on the node, begun anew.
+    """Return every placement on the node, begun anew."""
+    return _begun_anew(topology, topology.replicas_on(node))
+
+
+def _begun_anew(topology: Topology, replicas: Iterable[ReplicaRecord]) -> tuple[ReplicaRecord, ...]:
+    """Return the placements with a new attempt.
 
     The epoch is the attempt's number: what is written with it moves the epoch, so that a later one is larger.
     """
-    return tuple(replace(replica, attempt=Attempt(topology.epoch)) for replica in topology.replicas_on(node))
+    return tuple(replace(replica, attempt=Attempt(topology.epoch)) for replica in replicas)
 
 
 def _fault(request: AddNode) -> str:

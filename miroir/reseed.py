@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 import orjson
 
+from agents.log_identity import RESEED
 from miroir.backup import begun_on, look_at_log
 from miroir.carrying import Carrier
 from miroir.client import QueryClient
@@ -37,7 +38,7 @@ from streams.topics import RECORD_LIMIT, docs_topic, docs_topic_name
 VISIBLE_S = 24 * 3600.0
 """How long the new copies may take: as long as a rebuild."""
 
-PAUSE_REASON = "its log is made anew (`miroir log reseed`)"
+PAUSE_REASON = f"its log is made anew (`{RESEED}`)"
 
 Report = Callable[[int, int, str], None]
 """Takes how much is done, of how much, and what is done."""

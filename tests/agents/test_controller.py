@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agents.controller import decide, decide_malformed, topics_needed
 from agents.decision import build_commit
+from agents.log_identity import CURE
 from schemas.events import AnswerRecord, ControllerRecord, NodeRecord, ReplicaRecord, build_key, build_value
 from schemas.ids import Incarnation, IndexUid, NodeId, Offset, Partition
 from schemas.requests import (
@@ -74,6 +75,13 @@ def paused() -> World:
     return made
 
 
+def without_log() -> World:
+    """Return a cluster whose index is paused because its log is gone."""
+    made = world_with_index("id")
+    made.answer(PauseIndex(MOVIES, CURE.format(uid=MOVIES)), 2)
+    return made
+
+
 def deleted() -> World:
     """Return a cluster whose index is deleted, its remains not yet gone."""
     made = world_with_index()
@@ -104,6 +112,7 @@ STATES: dict[str, Callable[[], World]] = {
     "index": world_with_index,
     "index with key": lambda: world_with_index("id"),
     "paused": paused,
+    "without its log": without_log,
     "deleted": deleted,
     "another log": relogged,
     "another log, former silent": lambda: relogged(silent=True),

@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from agents.log_identity import MISSING_LOOKS, KnownLogs, LogFault, look_at_logs, note_published
+import pytest
+
+from agents.log_identity import (
+    CURE,
+    MISSING_LOOKS,
+    KnownLogs,
+    LogFault,
+    is_paused_for_log,
+    look_at_logs,
+    note_published,
+)
+from miroir.reseed import PAUSE_REASON
+from schemas.events import IndexState
 from tests.builders import make_index, make_progress, make_replica
 
 INDEX = make_index()
@@ -59,3 +71,18 @@ def test_missing_topic_stops_its_index_after_some_looks_in_a_row() -> None:
 def test_broker_that_tells_no_ids_is_no_reason_to_stop() -> None:
     """Kafka before 3.1 has none."""
     assert looked(BOTH, {INDEX.topic: "", OTHER.topic: ""}) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "expected"),
+    [
+        (CURE.format(uid=INDEX.uid), IndexState.PAUSED, True),
+        (PAUSE_REASON, IndexState.PAUSED, True),
+        (CURE.format(uid=INDEX.uid), IndexState.ACTIVE, False),
+        ("paused by an operator", IndexState.PAUSED, False),
+        (f"1000 bad records in a row; `miroir index resume {INDEX.uid}`", IndexState.PAUSED, False),
+    ],
+)
+def test_pause_for_the_log_is_told_from_others(reason: str, state: IndexState, expected: bool) -> None:  # noqa: FBT001
+    """Whoever stops an index for its log names the command that cures it; nobody else does."""
+    assert is_paused_for_log(replace(INDEX, state=state, reason=reason)) is expected

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from agents.decision import Sights, build_puts
+from agents.log_identity import CURE
 from agents.node_requests import (
     WEIGHT_MAX,
     NewKeys,
@@ -13,11 +15,23 @@ from agents.node_requests import (
     new_attempts,
     rebuild_node,
 )
-from schemas.events import NodeRecord, NodeState, ReplicaRecord
-from schemas.ids import Attempt, Epoch, NodeId, Offset
-from schemas.requests import AddNode, RebuildNode
+from miroir.reseed import PAUSE_REASON
+from schemas.events import NodeRecord, NodeState, ReplicaRecord, build_key
+from schemas.ids import Attempt, Epoch, IndexUid, NodeId, Offset, ShardId
+from schemas.requests import AddNode, CreateIndex, PauseIndex, RebuildNode
+from streams.readable import ProgressView, readable_shards
 from streams.topology import Topology
-from tests.agents.clusters import KEY_UID, cluster_of, node_record, sights, world_with_index
+from tests.agents.clusters import (
+    KEY_UID,
+    MOVIES,
+    cluster_of,
+    node_record,
+    sights,
+    world,
+    world_with_index,
+    write,
+)
+from tests.builders import make_progress
 
 A = NodeId("a")
 KEYS = NewKeys("w", "s", "f")
@@ -119,6 +133,107 @@ def test_rebuild_of_some_shards_leaves_the_others_and_what_has_begun_since() -> 
     assert others
     assert again.answer.accepted
     assert again.puts == ()
+
+
+FOR_ITS_LOG = f"topic gone; {CURE.format(uid=MOVIES)}"
+FOR_ELSE = "paused by an operator"
+N0 = NodeId("n0")
+
+
+def seen(topology: Topology, *but: str, cursor: int = 10, away: str = "") -> Sights:
+    """Return what every copy stands at, but those on some nodes, of which nothing is known; one node may be away."""
+    copies = [each for shards in topology.replicas[MOVIES].values() for each in shards if each.node not in but]
+    progress = {
+        build_key(each).removeprefix("replica/"): replace(make_progress(each, cursor), away=each.node == away)
+        for each in copies
+    }
+    return replace(sights(), progress=ProgressView(replicas=progress))
+
+
+def paused_world(reason: str, *, replication: int = 3) -> Topology:
+    """Return a cluster of three nodes whose index is paused; each node holds every shard unless told."""
+    made = world()
+    made.answer(CreateIndex(MOVIES, "id", shards=3, replication=replication), 1)
+    if reason:
+        made.answer(PauseIndex(MOVIES, reason), 2)
+    return made.topology
+
+
+@pytest.mark.parametrize(
+    ("reason", "unknown", "away", "words"),
+    [
+        pytest.param("", (), "", None, id="applied"),
+        pytest.param("", ("n1", "n2"), "", None, id="applied, no other whole copy"),
+        pytest.param(FOR_ITS_LOG, (), "", "`miroir log reseed movies`", id="log gone"),
+        pytest.param(FOR_ITS_LOG, (), "n0", "`miroir log reseed movies`", id="log gone, the node away"),
+        pytest.param(FOR_ITS_LOG, ("n0",), "", None, id="log gone, nothing on the node"),
+        pytest.param(PAUSE_REASON, (), "", "`miroir log reseed movies`", id="log being made anew"),
+        pytest.param(FOR_ELSE, (), "", None, id="log whole"),
+        pytest.param(FOR_ELSE, ("n1", "n2"), "", "`miroir index resume movies`", id="log whole, no other whole copy"),
+        pytest.param(FOR_ELSE, ("n1",), "n2", "`miroir index resume movies`", id="log whole, the other away"),
+        pytest.param(FOR_ELSE, ("n0", "n1", "n2"), "", None, id="log whole, nothing anywhere"),
+    ],
+)
+def test_rebuild_is_refused_where_nothing_is_replayed_and_a_copy_is_needed(
+    reason: str, unknown: tuple[str, ...], away: str, words: str | None
+) -> None:
+    """Without a log every copy is needed, in a pause the last whole one; what holds nothing is not missed."""
+    topology = paused_world(reason)
+
+    decision = rebuild_node(topology, RebuildNode(N0), Offset(7), seen(topology, *unknown, away=away))
+
+    if words is None:
+        assert decision.answer.accepted
+        assert len(decision.puts) == 1 + len(topology.replicas_on(N0))
+    else:
+        assert (decision.answer.accepted, decision.answer.code, decision.puts) == (False, "index_paused", ())
+        assert "node 'n0' cannot be rebuilt: index 'movies' is paused" in decision.answer.message
+        assert words in decision.answer.message
+
+
+def test_rebuild_of_every_node_leaves_copies_of_an_index_without_its_log() -> None:
+    """One node after the other was taken offline: of each shard a copy has to stay readable."""
+    topology = paused_world(FOR_ITS_LOG, replication=2)
+    begun = seen(topology)
+
+    for node in sorted(topology.nodes):
+        topology = write(topology, build_puts(*rebuild_node(topology, RebuildNode(node), Offset(7), begun).puts))
+
+    assert all(readable_shards(topology, begun.progress, topology.indexes[MOVIES]))
+
+
+def test_rebuild_is_granted_where_copies_lack_something_but_hold_nothing() -> None:
+    """A copy that has begun and taken nothing yet is not whole, and nobody can make a log of it."""
+    topology = paused_world(FOR_ITS_LOG)
+    begun = seen(topology, cursor=0)
+    known = {key: replace(each, at_end_ms=0) for key, each in begun.progress.replicas.items()}
+
+    decision = rebuild_node(topology, RebuildNode(N0), Offset(7), replace(begun, progress=ProgressView(replicas=known)))
+
+    assert decision.answer.accepted
+
+
+def test_rebuild_of_another_index_is_granted_beside_one_without_its_log() -> None:
+    """A worker that asks for some copies is not held up by others on the node."""
+    made = world()
+    made.answer(CreateIndex(MOVIES, "id", shards=1, replication=3), 1)
+    made.answer(CreateIndex(IndexUid("films"), "id", shards=1, replication=3), 2)
+    made.answer(PauseIndex(MOVIES, FOR_ITS_LOG), 3)
+    request = RebuildNode(N0, IndexUid("films"), (ShardId(0),), Attempt(made.topology.epoch))
+
+    decision = rebuild_node(made.topology, request, Offset(7), seen(made.topology))
+
+    assert decision.answer.accepted
+    assert [each.uid for each in decision.puts if isinstance(each, ReplicaRecord)] == ["films"]
+
+
+def test_adopt_of_an_emptied_node_begins_copies_anew_also_without_their_log() -> None:
+    """What was on its disk is gone: the former attempt may not be believed, whatever the index is paused for."""
+    topology = paused_world(FOR_ITS_LOG)
+
+    _, *replicas = adopt_node(topology, N0, KEYS)
+
+    assert tuple(replicas) == new_attempts(topology, N0)
 
 
 def test_rebuild_of_a_node_that_joins_changes_nothing() -> None:
