@@ -21,6 +21,7 @@ from streams.capacity import change_fault
 from streams.moves import HOLDING, whole_copies
 from streams.readable import ProgressView
 from streams.topology import Topology
+from streams.what_if import with_share
 
 WEIGHT_MAX = 1000.0
 """Relative to others: beyond this a number is a slip of the finger, not a share."""
@@ -79,17 +80,24 @@ def join_decision(topology: Topology, request: AddNode, offset: Offset, sights: 
         return refuse(offset, "node_already_exists", f"what answers at {url} is node {twin.id!r} already")
     if newcomer.code:
         return refuse(offset, newcomer.code, f"node {request.id!r} at {url}: {newcomer.message}")
-    return accept(offset, NodeRecord(request.id, url, request.weight, request.zone, request.group, seat=seat))
+    return accept(offset, with_share(NodeRecord(request.id, url, seat=seat), request))
 
 
 def _change_node(topology: Topology, existing: NodeRecord, request: AddNode, offset: Offset) -> Decision:
     if existing.url != request.url:
-        message = f"node {request.id!r} exists with the url {existing.url}, asked for with {request.url}"
-        return refuse(offset, "node_already_exists", message)
-    changed = replace(existing, weight=request.weight, zone=request.zone, group=request.group)
+        return at_another_url(existing, request.url, offset)
+    changed = with_share(existing, request)
+    if changed == existing:
+        return accept(offset)
     if fault := change_fault(topology, [changed]):
         return refuse(offset, "not_enough_nodes", f"node {request.id!r} cannot be changed: {fault}")
     return accept(offset, changed)
+
+
+def at_another_url(existing: NodeRecord, url: str, offset: Offset) -> Decision:
+    """Return the refusal of a node that is there, but listens elsewhere than was asked for."""
+    message = f"node {existing.id!r} exists with the url {existing.url}, asked for with {url}"
+    return refuse(offset, "node_already_exists", message)
 
 
 def rebuild_node(topology: Topology, request: RebuildNode, offset: Offset, sights: Sights) -> Decision:
@@ -212,10 +220,11 @@ def _begun_anew(topology: Topology, replicas: Iterable[ReplicaRecord]) -> tuple[
 def _fault(request: AddNode) -> str:
     if fault := _url_fault(request.url):
         return fault
-    if not (math.isfinite(request.weight) and 0 < request.weight <= WEIGHT_MAX):
-        return f"weight: expected above 0 and at most {WEIGHT_MAX:g}, found {request.weight}"
-    if request.group < 0:
-        return f"group: expected 0 or more, found {request.group}"
+    weight, group = request.weight, request.group
+    if weight is not None and not (math.isfinite(weight) and 0 < weight <= WEIGHT_MAX):
+        return f"weight: expected above 0 and at most {WEIGHT_MAX:g}, found {weight}"
+    if group is not None and group < 0:
+        return f"group: expected 0 or more, found {group}"
     return ""
 
 

@@ -16,6 +16,9 @@ replace   no          drains later  drains later  drains later  as it is (4)  no
 3. Only where each of its shards has a whole copy elsewhere.
 4. The new node joins in its place; it can be removed then.
 
+A node is replaced by a new one only. One that is in the cluster is refused, and stays as it is, unless it is there just
+for that: then the same was asked for before.
+
 What always holds: an accepted request decided again changes nothing more. Who calls it: ``agents/controller.py``. It
 must not know: how a node is asked.
 """
@@ -24,7 +27,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from agents.decision import Decision, Sights, accept, refuse
-from agents.node_requests import join_decision, node_not_found
+from agents.node_requests import at_another_url, join_decision, node_not_found
 from schemas.events import NodeRecord, NodeState, build_key
 from schemas.ids import IndexUid, NodeId, Offset, ShardId
 from schemas.requests import ActivateNode, AddNode, DrainNode, MaintainNode, RemoveNode, ReplaceNode
@@ -32,6 +35,7 @@ from streams.capacity import change_fault
 from streams.moves import HOLDING, whole_copies
 from streams.readable import ProgressView
 from streams.topology import Topology
+from streams.what_if import TAKEN
 
 _GONE = "is being removed: wait until it is gone, or add it again"
 _JOINING = "has not joined yet: wait, or remove it"
@@ -131,8 +135,26 @@ def replace_node(topology: Topology, request: ReplaceNode, offset: Offset, sight
         return _refuse_state(offset, node, _JOINING)
     if node.state is NodeState.REMOVED:
         return _refuse_state(offset, node, _GONE)
+    taken = topology.nodes.get(request.by)
+    if taken is not None and taken.state is not NodeState.REMOVED:
+        return _replace_again(node, taken, request, offset)
     asked = AddNode(request.by, request.url, node.weight, node.zone, node.group)
     return join_decision(topology, asked, offset, sights, seat=seat_of(node))
+
+
+def _replace_again(node: NodeRecord, taken: NodeRecord, request: ReplaceNode, offset: Offset) -> Decision:
+    """Return what becomes of a replacement by a node that is there: nothing more, where it takes over already.
+
+    Who takes over sits on the seat of the node that goes, and either joins yet or has let that one drain. A node that
+    drains itself, or whose seat was left to it by an activation since, takes over nothing.
+    """
+    is_underway = taken.state is NodeState.JOINING or (
+        taken.state is not NodeState.DRAINING and node.state not in HOLDING
+    )
+    if not (is_underway and seat_of(taken) == seat_of(node)):
+        return refuse(offset, "node_already_exists", TAKEN.format(node=taken.id))
+    url = request.url.rstrip("/")
+    return accept(offset) if taken.url == url else at_another_url(taken, url, offset)
 
 
 def seat_of(node: NodeRecord) -> str:

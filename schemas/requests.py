@@ -6,7 +6,7 @@ What always holds: a request is a fact asked for, not a step; the controller ans
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
@@ -24,15 +24,15 @@ REPLICATION_DEFAULT = 2
 
 @dataclass(frozen=True, slots=True)
 class AddNode:
-    """Let a node join."""
+    """Let a node join, or change its share; null leaves that as it is, of a new node as ``NodeRecord`` has it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     id: NodeId
     url: str
-    weight: float = 1.0
-    zone: str = ""
-    group: int = 0
+    weight: float | None = None
+    zone: str | None = None
+    group: int | None = None
     kind: Literal["add_node"] = "add_node"
 
 
@@ -250,6 +250,9 @@ _REQUEST: Any = Annotated[Request, Field(discriminator="kind")]  # an annotation
 
 def build_request(request: Request) -> bytes:
     """Return the request as a record's value."""
+    if isinstance(request, AddNode):
+        # Readers from before a share could be left as it is know no null there, but take a field that is missing.
+        return build({name: value for name, value in asdict(request).items() if value is not None})
     return build(request)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from schemas.errors import InvalidRequestError
 from schemas.events import ClusterValue, NodeRecord, NodeState, build_key
+from schemas.ids import NodeId
 from schemas.requests import (
     ActivateNode,
     AddNode,
@@ -22,18 +23,31 @@ from schemas.requests import (
 )
 from streams.topology import Topology, build_topology
 
+TAKEN = "node {node!r} is in the cluster already; name a new one"
+"""Why it does not replace another: it has its own copies, and its own share."""
+
 
 def topology_after(topology: Topology, request: Request) -> Topology:
     """Return the cluster as it would be.
 
     Raises:
         NotFoundError: there is no such node or index.
-        InvalidRequestError: a request of this kind moves nothing.
+        InvalidRequestError: a request of this kind moves nothing, or a node is to be replaced by one that is there.
     """
     entities = dict(topology.entities)
     for value in _changed(topology, request):
         entities[build_key(value)] = value
     return replace(build_topology(entities), epoch=topology.epoch)
+
+
+def with_share(node: NodeRecord, request: AddNode) -> NodeRecord:
+    """Return the node with the weight, zone and group that are asked for; what is not asked for stays."""
+    return replace(
+        node,
+        weight=node.weight if request.weight is None else request.weight,
+        zone=node.zone if request.zone is None else request.zone,
+        group=node.group if request.group is None else request.group,
+    )
 
 
 _STATES: Mapping[type[Request], NodeState] = {
@@ -50,6 +64,8 @@ def _changed(topology: Topology, request: Request) -> tuple[ClusterValue, ...]:
             return (_added(topology, request),)
         case ReplaceNode(id=node, by=by, url=url):
             old = topology.node(node)
+            if _present(topology, by) is not None:
+                raise InvalidRequestError("node_already_exists", TAKEN.format(node=by))
             asked = AddNode(by, url, old.weight, old.zone, old.group)
             return (replace(_added(topology, asked), seat=old.seat or old.id), _in_state(old, NodeState.DRAINING))
         case DrainNode(id=node) | MaintainNode(id=node) | ActivateNode(id=node) | RemoveNode(id=node):
@@ -63,10 +79,14 @@ def _changed(topology: Topology, request: Request) -> tuple[ClusterValue, ...]:
 
 
 def _added(topology: Topology, request: AddNode) -> NodeRecord:
-    known = topology.nodes.get(request.id)
-    if known is None:
-        return NodeRecord(request.id, request.url, request.weight, request.zone, request.group, NodeState.ACTIVE)
-    return replace(known, weight=request.weight, zone=request.zone, group=request.group)
+    known = _present(topology, request.id) or NodeRecord(request.id, request.url, state=NodeState.ACTIVE)
+    return with_share(known, request)
+
+
+def _present(topology: Topology, node: NodeId) -> NodeRecord | None:
+    """Return the node unless it is not there, or going: a name that is free may be taken."""
+    known = topology.nodes.get(node)
+    return None if known is None or known.state is NodeState.REMOVED else known
 
 
 def _in_state(node: NodeRecord, state: NodeState) -> NodeRecord:

@@ -157,7 +157,14 @@ cluster_values: st.SearchStrategy[ClusterValue] = st.one_of(
 )
 
 requests: st.SearchStrategy[Request] = st.one_of(
-    st.builds(AddNode, id=node_ids, url=texts, weight=weights, zone=texts, group=st.integers(0, 9)),
+    st.builds(
+        AddNode,
+        id=node_ids,
+        url=texts,
+        weight=st.none() | weights,
+        zone=st.none() | texts,
+        group=st.none() | st.integers(0, 9),
+    ),
     st.builds(
         RebuildNode,
         id=node_ids,

@@ -23,6 +23,7 @@ from miroir.commands.terminal import (
     progress_bar,
     settings_of,
 )
+from miroir.joining import told_of_addition
 from miroir.maintenance import alone_on, standing_of, steps_after_off, steps_after_on
 from miroir.rebalance import LOOK_S, Moves, fetch_moves, has_joined, is_empty, is_in_state, is_settled, watch_moves
 from miroir.status_table import nodes_table
@@ -46,6 +47,9 @@ REBUILT_S = 24 * 3600.0
 app = typer.Typer(help="List, add, drain, replace, remove and rebuild nodes.", no_args_is_help=True)
 
 Node = Annotated[str, typer.Argument(help="The node's name in the cluster.")]
+Weight = Annotated[float | None, typer.Option("--weight", help="Its share of shards relative to others; a new one: 1.")]
+Zone = Annotated[str | None, typer.Option("--zone", help="Copies of a shard avoid sharing one; a new one: none.")]
+Group = Annotated[int | None, typer.Option("--group", min=0, help="Its replica group; a new one: 0.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until it is done.")]
 
 
@@ -64,21 +68,25 @@ def add(
     *,
     node: Node,
     node_url: Annotated[str, typer.Argument(metavar="URL", help="Where it listens: http://host:port.")],
-    weight: Annotated[float, typer.Option("--weight", help="Its share of shards relative to others.")] = 1.0,
-    zone: Annotated[str, typer.Option("--zone", help="Copies of a shard avoid sharing one.")] = "",
-    group: Annotated[int, typer.Option("--group", min=0, help="Its replica group.")] = 0,
+    weight: Weight = None,
+    zone: Zone = None,
+    group: Group = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until it has joined.")] = False,
     as_json: Json = False,
     directory: Directory = DIRECTORY,
     url: Url = None,
 ) -> None:
-    """Let a Meilisearch node join the cluster, or change its share; asking again changes nothing."""
+    """Let a Meilisearch node join the cluster, or change its share; asking again changes nothing.
+
+    Of a node that is there, what is not given stays as it is.
+    """
     request = AddNode(parse_node_id(node), node_url, weight, zone, group)
+    before = asyncio.run(_status(directory, url))
     moves = asyncio.run(_ask_and_watch([Asked(request, has_joined(node))], directory, url, wait=wait))
     if as_json:
         print_json(moves)
     else:
-        err.print(f"{node} has joined" if wait else f"{node} joins; `miroir node list` shows when it is active")
+        err.print(told_of_addition(before, moves, request), markup=False, soft_wrap=True)
 
 
 @app.command("drain")

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from miroir.commands.node import Group, Weight, Zone
 from miroir.commands.terminal import DIRECTORY, FAILED, Directory, Json, Url, connect, err, out, print_json
 from schemas.ids import IndexUid, NodeId, parse_node_id
 from schemas.requests import AddNode, DrainNode, RemoveNode, ReplaceNode, Request, UpdateIndex, build_request
@@ -28,9 +29,9 @@ NO_URL = "http://not-asked"
 def add(
     *,
     node: Node,
-    weight: Annotated[float, typer.Option("--weight", help="Its share of shards relative to others.")] = 1.0,
-    zone: Annotated[str, typer.Option("--zone", help="Copies of a shard avoid sharing one.")] = "",
-    group: Annotated[int, typer.Option("--group", min=0, help="Its replica group.")] = 0,
+    weight: Weight = None,
+    zone: Zone = None,
+    group: Group = None,
     as_json: Json = False,
     directory: Directory = DIRECTORY,
     url: Url = None,

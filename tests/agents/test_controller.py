@@ -37,6 +37,7 @@ from tests.agents.clusters import MOVIES, World, node_record, sights, topic, wor
 
 REQUESTS: list[Request] = [
     AddNode(NodeId("n0"), "http://n0:7700"),
+    AddNode(NodeId("n0"), "http://n0:7700", weight=2.0),
     AddNode(NodeId("n0"), "http://elsewhere:7700"),
     AddNode(NodeId("new"), "http://new:7700"),
     RebuildNode(NodeId("n0")),
@@ -48,6 +49,7 @@ REQUESTS: list[Request] = [
     RemoveNode(NodeId("n0"), force=True),
     RemoveNode(NodeId("n0"), forget=True),
     ReplaceNode(NodeId("n0"), NodeId("new"), "http://new:7700"),
+    ReplaceNode(NodeId("n0"), NodeId("n1"), "http://n1:7700"),
     UpdateIndex(MOVIES, replication=3),
     UpdateIndex(MOVIES, groups=(0, 1)),
     CreateIndex(MOVIES, shards=3, replication=2),

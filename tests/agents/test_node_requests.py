@@ -56,6 +56,36 @@ def test_add_node_twice_keeps_state_and_keys() -> None:
     assert (node.state, node.worker_key, node.weight) == (NodeState.ACTIVE, "a-worker", 3.0)
 
 
+SHARED = replace(node_record("a"), weight=2.0, zone="z", group=1)
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        pytest.param(AddNode(A, "http://a:7700"), SHARED, id="nothing"),
+        pytest.param(AddNode(A, "http://a:7700/", 2.0, "z", 1), SHARED, id="what it has"),
+        pytest.param(AddNode(A, "http://a:7700", weight=3.0), replace(SHARED, weight=3.0), id="weight"),
+        pytest.param(AddNode(A, "http://a:7700", zone=""), replace(SHARED, zone=""), id="no zone"),
+        pytest.param(AddNode(A, "http://a:7700", group=0), replace(SHARED, group=0), id="first group"),
+    ],
+)
+def test_add_node_again_changes_what_is_given_alone(request_: AddNode, expected: NodeRecord) -> None:
+    """What is not given stays, and where nothing else is asked for, nothing is written."""
+    decision = add_node(cluster_of(SHARED), request_, Offset(5), sights())
+
+    assert decision.answer.accepted
+    assert decision.puts == (() if expected == SHARED else (expected,))
+
+
+def test_add_node_that_is_being_removed_begins_with_the_defaults() -> None:
+    """What it had before is gone with it."""
+    decision = add_node(
+        cluster_of(replace(SHARED, state=NodeState.REMOVED)), AddNode(A, "http://a:7700"), Offset(5), sights()
+    )
+
+    assert decision.puts == (NodeRecord(A, "http://a:7700", 1.0, "", 0, NodeState.JOINING, seat="a@5"),)
+
+
 @pytest.mark.parametrize(
     ("request_", "code"),
     [

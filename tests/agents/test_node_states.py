@@ -92,6 +92,11 @@ TABLE: dict[str, tuple[Callable[[], Request], dict[NodeState, str]]] = {
         lambda: ReplaceNode(N0, NEW, "http://new:7700"),
         dict.fromkeys(NodeState, SAME) | {NodeState.JOINING: "node_state", NodeState.REMOVED: "node_state"},
     ),
+    "replace by one that is there": (
+        lambda: ReplaceNode(N0, NodeId("n1"), "http://n1:7700"),
+        dict.fromkeys(NodeState, "node_already_exists")
+        | {NodeState.JOINING: "node_state", NodeState.REMOVED: "node_state"},
+    ),
 }
 """For every request and state of a node that holds nothing: the new state, or the code of the refusal."""
 
@@ -238,6 +243,72 @@ def test_old_node_that_is_activated_again_is_given_a_seat_of_its_own() -> None:
 
     assert isinstance(record, NodeRecord)
     assert record.seat == "n0@50"
+
+
+REPLACED = ReplaceNode(N0, NEW, "http://new:7700")
+
+
+def replaced(*, joined: bool) -> World:
+    """Return a cluster in which one node replaces another; it joins yet, or has joined."""
+    made = holding("n0", "n1", "n2")
+    made.answer(REPLACED, 50)
+    if joined:
+        adopted = adopt_node(made.topology, NEW, NewKeys("w", "s", "f"))
+        made.topology = write(made.topology, build_puts(*adopted))
+    return made
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("url", ["http://new:7700", "http://new:7700/"])
+def test_replacement_asked_for_again_changes_nothing(joined: bool, url: str) -> None:  # noqa: FBT001
+    """A command that was cut off is given again; a share that the new node has been given since stays."""
+    made = replaced(joined=joined)
+    made.answer(AddNode(NEW, "http://new:7700", weight=3.0), 51)
+
+    decision = decide(made.topology, replace(REPLACED, url=url), Offset(52), sights())
+
+    assert (decision.answer.accepted, decision.puts, decision.removes) == (True, (), ())
+
+
+def test_replacement_by_a_node_that_is_there_is_refused_and_leaves_it_as_it_is() -> None:
+    """It has copies and a share of its own: given those of the other, both would be lost."""
+    topology = holding("n0", "n1", "n2").topology
+
+    decision = decide(topology, ReplaceNode(N0, NodeId("n1"), "http://n1:7700"), OFFSET, sights())
+
+    assert (decision.answer.code, decision.puts) == ("node_already_exists", ())
+    assert decision.answer.message == "node 'n1' is in the cluster already; name a new one"
+
+
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [
+        pytest.param(ActivateNode(N0), "name a new one", id="the old node is active again"),
+        pytest.param(DrainNode(NEW), "name a new one", id="the new node drains itself"),
+        pytest.param(None, "exists with the url http://new:7700", id="another url"),
+    ],
+)
+def test_replacement_that_is_not_underway_any_more_is_refused(since: Request | None, words: str) -> None:
+    """To say that it is done would leave the old node with its copies, without a word."""
+    made = replaced(joined=True)
+    if since is not None:
+        assert made.answer(since, 51).answer.accepted
+    asked = REPLACED if since is not None else replace(REPLACED, url="http://elsewhere:7700")
+
+    decision = decide(made.topology, asked, Offset(52), sights())
+
+    assert (decision.answer.code, decision.puts) == ("node_already_exists", ())
+    assert words in decision.answer.message
+
+
+def test_name_of_a_node_that_is_being_removed_may_be_taken() -> None:
+    """It holds nothing, and joins anew."""
+    topology = cluster_of(node_record("n0"), node_record("new", NodeState.REMOVED))
+
+    (record,) = decide(topology, REPLACED, OFFSET, sights()).puts
+
+    assert isinstance(record, NodeRecord)
+    assert (record.state, record.seat) == (NodeState.JOINING, "n0")
 
 
 def test_node_cannot_replace_itself() -> None:

@@ -1,11 +1,13 @@
 """What is asked of the controller: read back as built, and refused with the field where it is malformed."""
 
+import json
+
 import pytest
 from hypothesis import given
 
 from schemas.errors import InvalidInputError
-from schemas.ids import IndexUid
-from schemas.requests import CreateIndex, Request, build_request, parse_request
+from schemas.ids import IndexUid, NodeId
+from schemas.requests import AddNode, CreateIndex, Request, build_request, parse_request
 from tests.strategies import requests
 
 
@@ -18,6 +20,23 @@ def test_request_is_read_back_as_it_was_built(request: Request) -> None:
 def test_request_with_defaults_left_out_is_taken() -> None:
     """An operator with a console producer writes what matters only."""
     assert parse_request(b'{"kind": "create_index", "uid": "films"}') == CreateIndex(IndexUid("films"))
+
+
+def test_share_of_a_node_that_stays_is_left_out() -> None:
+    """Readers from before know no null there; what they wrote, and a null, are read as they are meant."""
+    node = NodeId("n1")
+    asked = AddNode(node, "http://n1:7700", zone="")
+
+    assert json.loads(build_request(asked)) == {
+        "id": "n1",
+        "url": "http://n1:7700",
+        "zone": "",
+        "kind": "add_node",
+    }
+    before = b'{"kind":"add_node","id":"n1","url":"http://n1:7700","weight":1.0,"zone":"","group":0}'
+    assert parse_request(before) == AddNode(node, "http://n1:7700", 1.0, "", 0)
+    with_null = b'{"kind":"add_node","id":"n1","url":"http://n1:7700","weight":null,"zone":""}'
+    assert parse_request(with_null) == asked
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ def _outcome(topology: Topology, offset: Offset) -> str:
 
 
 def _as_it_is(known: NodeRecord) -> AddNode:
-    return AddNode(known.id, known.url, known.weight, known.zone, known.group)
+    return AddNode(known.id, known.url)
 
 
 def _state(known: object) -> str:

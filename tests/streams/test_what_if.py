@@ -1,9 +1,11 @@
 """The cluster as it would be."""
 
+from dataclasses import replace
+
 import pytest
 
 from schemas.errors import InvalidRequestError, NotFoundError
-from schemas.events import NodeState
+from schemas.events import NodeRecord, NodeState
 from schemas.ids import NodeId
 from schemas.requests import (
     ActivateNode,
@@ -20,6 +22,7 @@ from streams.moves import moves_between
 from streams.what_if import topology_after
 from tests.builders import UID, make_index, make_node, make_topology
 
+ACTIVE = NodeState.ACTIVE
 A, B, NEW = NodeId("a"), NodeId("b"), NodeId("new")
 BEFORE = make_topology(make_node("a"), make_node("b"), make_node("c"), make_index(shards=12))
 
@@ -54,6 +57,23 @@ def test_node_that_would_join_is_active_at_once() -> None:
 def test_known_node_would_have_another_share() -> None:
     """Asking again changes weight, zone and group."""
     assert topology_after(BEFORE, AddNode(A, "http://a:7700", weight=3.0)).nodes[A].weight == 3.0
+
+
+def test_known_node_would_keep_what_is_not_named() -> None:
+    """As the controller decides it; one that is being removed would begin anew."""
+    shared = make_node("a", weight=2.0, zone="z")
+    removed = make_node("b", weight=2.0, state=NodeState.REMOVED)
+    before = make_topology(shared, removed)
+
+    assert topology_after(before, AddNode(A, shared.url)).nodes[A] == shared
+    assert topology_after(before, AddNode(A, shared.url, zone="y")).nodes[A] == replace(shared, zone="y")
+    assert topology_after(before, AddNode(B, removed.url)).nodes[B] == NodeRecord(B, removed.url, state=ACTIVE)
+
+
+def test_replacement_by_a_node_that_is_there_is_refused() -> None:
+    """It would be refused, whatever would move."""
+    with pytest.raises(InvalidRequestError, match="node 'b' is in the cluster already"):
+        topology_after(BEFORE, ReplaceNode(A, B, "http://b:7700"))
 
 
 def test_replacement_would_move_the_replaced_node_alone() -> None:

@@ -145,6 +145,25 @@ def test_last_copy_and_too_many_copies_are_refused_with_the_numbers(local_stack:
     local_stack.run("index", "update", "single", "--replication", "1")
 
 
+def test_node_that_is_there_is_changed_by_what_is_given_alone(local_stack: LocalStack) -> None:
+    """Added again it keeps its share, and the command says so; it replaces no other node."""
+    known, other = local_stack.run("node", "list", "--json").json[:2]
+    where = (known["id"], known["url"])
+
+    try:
+        weighed = flat(local_stack.run("node", "add", *where, "--weight", "2").err)
+        again = flat(local_stack.run("node", "add", *where).err)
+        refused = flat(local_stack.run("node", "replace", other["id"], *where, code=1).err)
+        kept = local_stack.run("node", "list", "--json").json
+    finally:
+        local_stack.run("node", "add", *where, "--weight", "1")
+
+    assert weighed == f"{known['id']} is in the cluster already, active: its weight is 2, it was 1"
+    assert again == f"{known['id']} is in the cluster already, active: nothing has changed"
+    assert f"node '{known['id']}' is in the cluster already; name a new one" in refused
+    assert [(node["weight"], node["state"]) for node in kept[:2]] == [(2.0, "active"), (1.0, "active")]
+
+
 def test_copies_above_the_zones_are_refused(local_stack: LocalStack) -> None:
     """Two of them would have to share one."""
     local_stack.run("index", "create", "zoned", "--primary-key", "id", "--shards", "1", "--replication", "1")
@@ -155,7 +174,7 @@ def test_copies_above_the_zones_are_refused(local_stack: LocalStack) -> None:
         ran = local_stack.run("index", "update", "zoned", "--replication", "3", code=1)
     finally:
         for node in nodes:
-            local_stack.run("node", "add", node["id"], node["url"])
+            local_stack.run("node", "add", node["id"], node["url"], "--zone", "")
 
     assert "3 copies need as many zones, there are 2 ('a', 'b')" in flat(ran.err)
 
