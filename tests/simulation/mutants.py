@@ -142,7 +142,7 @@ def _adopt_once(topology: Topology, node: NodeRecord, *rest: Any) -> NodePlan:
 
 def _fold_whatever_disk(tail: NodeTail, tasks: Sequence[TaskView]) -> NodeTail | None:
     """A list that does not begin with the task seen last is folded on, as if it were the same disk's."""
-    return fold_page(replace(tail, oldest=None), tasks) if tasks else tail
+    return fold_page(replace(tail, oldest=None), tasks) or tail
 
 
 def _follow_whatever_disk() -> None:
@@ -200,10 +200,10 @@ MUTANTS: Mapping[str, Mutant] = {
         _put((agents.worker.node_keeper, "plan_node"), mutant=_adopt_once), ("settled",), 1
     ),
     "a part that one node alone has a shard of is asked nowhere else": Mutant(
-        _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 21, "moves"
+        _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 6, "moves"
     ),
     "keys take all the time there is": Mutant(
-        _put((query.nodes.rounds, "FOLLOWED_SHARE"), mutant=1.0), ("complete",), 19
+        _put((query.nodes.rounds, "FOLLOWED_SHARE"), mutant=1.0), ("complete",), 36
     ),
     "a window is believed whatever hits are in it": Mutant(
         _put((query.deep_pages, "identities_of"), mutant=_count_hits), ("page",), 1
@@ -214,7 +214,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "a changed disk goes unnoticed": Mutant(
         _follow_whatever_disk,
         ("published", "copies"),
-        20,
+        10,
         "losses",
     ),
     "tombstones are forgotten after a long absence": Mutant(
