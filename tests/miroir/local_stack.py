@@ -81,6 +81,10 @@ class LocalStack:
         assert ran.code == code, f"{arguments}: {ran}"
         return ran
 
+    def status(self) -> Any:  # JSON
+        """Return what ``miroir status`` shows; it ends with 1 while another test's copies are on their way."""
+        return run_miroir("status", "--json", directory=self.directory).json
+
     def pid(self, name: str) -> int:
         """Return the id of one of its processes."""
         return next(each.pid for each in self.state.processes if each.name == name)

@@ -41,7 +41,7 @@ def test_index_says_which_topic_is_its_log(local_stack: LocalStack) -> None:
     assert plain["topic"] == "miroir.docs.plain"
     # Neither is read before its primary key is known, and nobody waits for that.
     assert local_stack.run("verify", "--index", "plain", "--json").json["verified"] is True
-    faults = run_miroir("status", "--json", directory=local_stack.directory).json["faults"]
+    faults = local_stack.status()["faults"]
     assert not [fault for fault in faults if "index plain" in fault]
     assert local_stack.run("node", "rebuild", "node-2", "--json").json["whole"] is True
     assert "topic miroir.gen." in taken.err

@@ -58,7 +58,7 @@ def test_node_drained_is_empty_and_activated_again_has_its_copies(local_stack: L
 
 def attempts(local_stack: LocalStack, node: str) -> dict[tuple[str, int], int]:
     """Return the attempt of each copy on a node."""
-    status = local_stack.run("status", "--json").json
+    status = local_stack.status()
     return {
         (index["uid"], shard["shard"]): replica["attempt"]
         for index in status["indexes"]
@@ -130,7 +130,7 @@ def test_last_copy_and_too_many_copies_are_refused_with_the_numbers(local_stack:
     file = tmp_path / "documents.ndjson"
     file.write_text("\n".join(json.dumps({"id": number}) for number in range(30)))
     local_stack.run("produce", str(file), "--index", "single", "--wait")
-    status = local_stack.run("status", "--json").json
+    status = local_stack.status()
     (index,) = [each for each in status["indexes"] if each["uid"] == "single"]
     holder = index["shards"][0]["replicas"][0]["node"]
 

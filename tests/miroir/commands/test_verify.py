@@ -46,7 +46,7 @@ def test_verify_finds_what_was_spoilt_behind_its_back(local_stack: LocalStack, t
 def spoil(local_stack: LocalStack, node: str) -> None:
     """Delete document 3 and change document 4 on the node, with its master key."""
     key = load_settings({}, local_stack.directory).node_master_key.get_secret_value()
-    status = local_stack.run("status", "--json").json
+    status = local_stack.status()
     (url,) = [each["url"] for each in status["nodes"] if each["id"] == node]
     (incarnation,) = [each["incarnation"] for each in status["indexes"] if each["uid"] == "verified"]
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as client:
