@@ -39,9 +39,7 @@ def joining_node(topology: Topology, request: Request) -> tuple[NodeId, str] | N
     """Return id and URL of a node that must be looked at before the request is decided; None for most requests."""
     match request:
         case AddNode(id=node, url=url) | ReplaceNode(by=node, url=url) if not _url_fault(url):
-            existing = topology.nodes.get(node)
-            known = existing is not None and existing.state is not NodeState.REMOVED
-            return None if known else (node, url.rstrip("/"))
+            return None if topology.present(node) is not None else (node, url.rstrip("/"))
         case _:
             return None
 
@@ -70,8 +68,7 @@ def join_decision(topology: Topology, request: AddNode, offset: Offset, sights: 
     if fault := _fault(request):
         return refuse(offset, "invalid_node", f"node {request.id!r}: {fault}")
     url = request.url.rstrip("/")
-    existing = topology.nodes.get(request.id)
-    if existing is not None and existing.state is not NodeState.REMOVED:
+    if (existing := topology.present(request.id)) is not None:
         return _change_node(topology, existing, replace(request, url=url), offset)
     newcomer = sights.newcomer
     twin = next((n for n in topology.nodes.values() if n.id != request.id and n.url == url), None)
@@ -183,8 +180,8 @@ def adopt_node(topology: Topology, node: NodeId, keys: NewKeys) -> tuple[Cluster
     Besides a node that joins this is one that has lost its disk: whatever was placed on it begins anew. A node whose
     seat the joining one takes drains from now on; it is written first, so that a torn commit is an adoption not done.
     """
-    record = topology.nodes.get(node)
-    if record is None or record.state is NodeState.REMOVED:
+    record = topology.present(node)
+    if record is None:
         return ()
     joins = record.state is NodeState.JOINING
     state = NodeState.ACTIVE if joins else record.state

@@ -135,8 +135,7 @@ def replace_node(topology: Topology, request: ReplaceNode, offset: Offset, sight
         return _refuse_state(offset, node, _JOINING)
     if node.state is NodeState.REMOVED:
         return _refuse_state(offset, node, _GONE)
-    taken = topology.nodes.get(request.by)
-    if taken is not None and taken.state is not NodeState.REMOVED:
+    if (taken := topology.present(request.by)) is not None:
         return _replace_again(node, taken, request, offset)
     asked = AddNode(request.by, request.url, node.weight, node.zone, node.group)
     return join_decision(topology, asked, offset, sights, seat=seat_of(node))

@@ -17,6 +17,7 @@ from schemas.events import (
     FormerRecord,
     IndexRecord,
     NodeRecord,
+    NodeState,
     ReplicaRecord,
     ReplicaState,
     RetiredRecord,
@@ -99,6 +100,11 @@ class Topology:
     def replicas_of(self, uid: IndexUid, shard: ShardId) -> tuple[ReplicaRecord, ...]:
         """Return the placements of a shard, by node id; empty where it has none."""
         return self.replicas.get(uid, {}).get(shard, ())
+
+    def present(self, node: NodeId) -> NodeRecord | None:
+        """Return the node; None where there is none of this name, or it is being removed: the name may be taken."""
+        found = self.nodes.get(node)
+        return None if found is None or found.state is NodeState.REMOVED else found
 
     def replicas_on(self, node: NodeId) -> tuple[ReplicaRecord, ...]:
         """Return every placement on a node, by index and shard."""

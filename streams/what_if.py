@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from schemas.errors import InvalidRequestError
 from schemas.events import ClusterValue, NodeRecord, NodeState, build_key
-from schemas.ids import NodeId
 from schemas.requests import (
     ActivateNode,
     AddNode,
@@ -64,7 +63,7 @@ def _changed(topology: Topology, request: Request) -> tuple[ClusterValue, ...]:
             return (_added(topology, request),)
         case ReplaceNode(id=node, by=by, url=url):
             old = topology.node(node)
-            if _present(topology, by) is not None:
+            if topology.present(by) is not None:
                 raise InvalidRequestError("node_already_exists", TAKEN.format(node=by))
             asked = AddNode(by, url, old.weight, old.zone, old.group)
             return (replace(_added(topology, asked), seat=old.seat or old.id), _in_state(old, NodeState.DRAINING))
@@ -79,14 +78,8 @@ def _changed(topology: Topology, request: Request) -> tuple[ClusterValue, ...]:
 
 
 def _added(topology: Topology, request: AddNode) -> NodeRecord:
-    known = _present(topology, request.id) or NodeRecord(request.id, request.url, state=NodeState.ACTIVE)
+    known = topology.present(request.id) or NodeRecord(request.id, request.url, state=NodeState.ACTIVE)
     return with_share(known, request)
-
-
-def _present(topology: Topology, node: NodeId) -> NodeRecord | None:
-    """Return the node unless it is not there, or going: a name that is free may be taken."""
-    known = topology.nodes.get(node)
-    return None if known is None or known.state is NodeState.REMOVED else known
 
 
 def _in_state(node: NodeRecord, state: NodeState) -> NodeRecord:
