@@ -260,27 +260,32 @@ async def _find_outside(consumer: AIOKafkaConsumer, positions: Mapping[TopicPart
     """Return a problem for each partition that does not hold its position, or cannot be asked about."""
     problems = []
     for topic in sorted({partition.topic for partition in positions}):
-        partitions = [partition for partition in positions if partition.topic == topic]
-        while partitions:
-            try:
-                # The consumer's own question would wait. Whoever is told that there is no leader tries again.
-                bounds = await fetch_bounds(consumer._client, partitions, election_s=0.0)  # noqa: SLF001
-            except NoLeaderError as error:
-                problems += [Problem(partition, error) for partition in partitions if partition in error.partitions]
-                partitions = [partition for partition in partitions if partition not in error.partitions]
-                continue
-            except LogError as error:
-                problems += [Problem(partition, error) for partition in partitions]
-            except (KafkaError, OSError, TimeoutError) as error:
-                problems += [Problem(partition, to_log_error(error, "ask for bounds")) for partition in partitions]
-            else:
-                problems += [
-                    Problem(partition, _missed(partition, positions[partition], bounds[partition]))
-                    for partition in partitions
-                    if not bounds[partition].beginning <= positions[partition] <= bounds[partition].end
-                ]
-            break
+        own = {partition: position for partition, position in positions.items() if partition.topic == topic}
+        problems += await _find_outside_topic(consumer, own)
     return problems
+
+
+async def _find_outside_topic(
+    consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, Position]
+) -> list[Problem]:
+    if not positions:
+        return []
+    try:
+        # The consumer's own question would wait. Whoever is told that there is no leader tries again.
+        bounds = await fetch_bounds(consumer._client, list(positions), election_s=0.0)  # noqa: SLF001
+    except NoLeaderError as error:
+        led = {partition: position for partition, position in positions.items() if partition not in error.partitions}
+        away = [Problem(partition, error) for partition in positions if partition in error.partitions]
+        return away + await _find_outside_topic(consumer, led)
+    except LogError as error:
+        return [Problem(partition, error) for partition in positions]
+    except (KafkaError, OSError, TimeoutError) as error:
+        return [Problem(partition, to_log_error(error, "ask for bounds")) for partition in positions]
+    return [
+        Problem(partition, _missed(partition, position, bounds[partition]))
+        for partition, position in positions.items()
+        if not bounds[partition].beginning <= position <= bounds[partition].end
+    ]
 
 
 def _missed(partition: TopicPartition, wanted: Position, bounds: Bounds) -> MissedRecordsError:
