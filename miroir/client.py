@@ -6,7 +6,7 @@ it: the commands, the local stack. It must not know: the log or the nodes.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -108,17 +108,27 @@ class QueryClient:
             await self.finished_task(task)
         return task
 
-    async def task(self, uid: int, *, timeout_s: float) -> Mapping[str, Any]:
+    async def task(
+        self, uid: int, *, timeout_s: float, look: Callable[[], Awaitable[None]] | None = None, poll_s: float = POLL_S
+    ) -> Mapping[str, Any]:
         """Return a task once it has succeeded.
+
+        Args:
+            uid: the task's.
+            timeout_s: how long it is waited for.
+            look: called at every look at a task that is under way; what it raises ends the wait.
+            poll_s: between two looks.
 
         Raises:
             MiroirError: it has failed, or does not finish in time.
         """
         deadline_s = time.monotonic() + timeout_s
         while (task := await self.finished_task(uid)) is None:
+            if look is not None:
+                await look()
             if time.monotonic() > deadline_s:
                 raise MiroirError(f"task {uid} is not finished after {timeout_s:.0f} s")
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(poll_s)
         return task
 
     async def finished_task(self, uid: int) -> Mapping[str, Any] | None:

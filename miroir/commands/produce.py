@@ -215,15 +215,15 @@ async def _wait_tasks(client: QueryClient, uid: IndexUid, tasks: Sequence[int]) 
     Raises:
         MiroirError: one has failed, or they do not finish in time; or the index is not there any more, or paused.
     """
+
+    async def look() -> None:
+        index = await _fetch_index(client, uid)
+        require_applied(uid, index["state"], index["reason"])
+
     deadline_s = time.monotonic() + VISIBLE_S
     with err.status(f"waiting for {len(tasks)} task(s) …"):
         for task in tasks:
-            while await client.finished_task(task) is None:
-                index = await _fetch_index(client, uid)
-                require_applied(uid, index["state"], index["reason"])
-                if time.monotonic() > deadline_s:
-                    raise MiroirError(f"task {task} is not finished after {VISIBLE_S:.0f} s")
-                await asyncio.sleep(TASK_POLL_S)
+            await client.task(task, timeout_s=deadline_s - time.monotonic(), look=look, poll_s=TASK_POLL_S)
 
 
 def _file_bar(file: Path) -> Progress:
