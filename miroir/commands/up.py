@@ -90,8 +90,10 @@ def down(
             stays = remove_stack_files(directory)
         except OSError as error:
             raise bad_directory(directory, error) from error
-        kept = f"; what is not the stack's stays: {', '.join(stays)}" if stays else ""
-        err.print(f"removed {'the stack in ' * bool(stays)}{directory}{kept}", markup=False, soft_wrap=True)
+        removed = f"removed {directory}"
+        if stays:
+            removed = f"removed the stack in {directory}; what is not the stack's stays: {', '.join(stays)}"
+        err.print(removed, markup=False, soft_wrap=True)
     elif wipe and directory.exists():
         err.print(f"{directory} is left alone: there is no {STATE_FILE} in it")
         raise typer.Exit(FAILED)
