@@ -30,6 +30,16 @@ def writer_of(log: FakeLog) -> ClusterWriter:
     return ClusterWriter(FakeLogReader(log), FakeLogTransactions(log, "controller"))
 
 
+async def make_overtaken() -> tuple[ClusterWriter, ClusterWriter]:
+    """Return a writer that has put the node ``a``, and one that leads since, on one log."""
+    log = new_log()
+    earlier, later = writer_of(log), writer_of(log)
+    await earlier.lead()
+    await put(earlier, "a")
+    await later.lead()
+    return earlier, later
+
+
 async def put(writer: ClusterWriter, *names: str) -> None:
     """Write nodes."""
     async with writer:
@@ -124,11 +134,7 @@ async def test_commit_where_the_log_is_away_says_so_and_gives_the_turn_back() ->
 
 async def test_lead_is_over_where_another_writer_has_written() -> None:
     """Not where it only leads, and the fold is as it was: nothing can go wrong then."""
-    log = new_log()
-    earlier, later = writer_of(log), writer_of(log)
-    await earlier.lead()
-    await put(earlier, "a")
-    await later.lead()
+    earlier, later = await make_overtaken()
     async with earlier:
         await earlier.require_lead()
     await put(later, "b")

@@ -21,7 +21,7 @@ from tests.agents.clusters import MOVIES
 from tests.agents.nodes.test_admin import stub_admin
 from tests.agents.stub_meilisearch import StubMeilisearch
 from tests.agents.worker.controlled import Stage
-from tests.agents.worker.test_cluster_writer import new_log, put, writer_of
+from tests.agents.worker.test_cluster_writer import make_overtaken, new_log, put, writer_of
 from tests.integration.waiting import DEADLINE_S
 
 A = NodeId("a")
@@ -152,11 +152,7 @@ async def node_with_keys(stub: StubMeilisearch, *uids: str) -> None:
 
 async def test_keeper_that_slept_while_another_controller_led_does_nothing_to_its_node() -> None:
     """By its fold the search key in use is nobody's, and a dead one is missing."""
-    log = new_log()
-    frozen, leads = writer_of(log), writer_of(log)
-    await frozen.lead()
-    await put(frozen, "a")
-    await leads.lead()
+    frozen, leads = await make_overtaken()
     async with leads as writer:
         record = writer.topology.node(A)
         await writer.commit(build_puts(replace(record, search_key="a-fence", fence_key="a-next")))
@@ -171,11 +167,7 @@ async def test_keeper_that_slept_while_another_controller_led_does_nothing_to_it
 
 async def test_keeper_that_slept_prunes_no_tasks_of_an_index_placed_since() -> None:
     """By its fold they are nobody's, and need no checkpoint."""
-    log = new_log()
-    frozen, leads = writer_of(log), writer_of(log)
-    await frozen.lead()
-    await put(frozen, "a")
-    await leads.lead()
+    frozen, leads = await make_overtaken()
     stub = StubMeilisearch()
     await node_with_keys(stub, "a-worker", "a-search", "a-fence")
     node = stub_admin(stub)
