@@ -18,21 +18,30 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from agents.controller import decide, decide_malformed, decide_refused, topics_needed
-from agents.decision import Decision, Sights, TopicSight, build_commit, build_removes
+from agents.decision import Decision, Sights, TopicSight, build_commit
 from agents.health import PATIENCE, HealthLimits
 from agents.newcomers import WELCOME, Newcomer, explain_silence, judge_newcomer
 from agents.node_admin import NodeAdmin
 from agents.node_requests import joining_node
-from agents.reconcile import NodeSight, finished_retired, topics_to_delete
+from agents.reconcile import NodeSight
 from agents.worker.cluster_writer import ClusterWriter
 from agents.worker.fenced import FENCED_S, count_fenced, fenced_pause_s
 from agents.worker.follow import follow
 from agents.worker.health_watch import HealthWatch
 from agents.worker.mover import Mover
 from agents.worker.node_keeper import NodeKeeper
-from schemas.errors import FencedError, InvalidInputError, LogError, LogUnavailableError, MiroirError, NodeError
-from schemas.events import NodeRecord, build_key
-from schemas.ids import Incarnation, NodeId, Partition
+from agents.worker.tidying import Tidying
+from schemas.errors import (
+    FencedError,
+    InvalidInputError,
+    LogError,
+    LogUnavailableError,
+    MiroirError,
+    NodeError,
+    NoLeaderError,
+)
+from schemas.events import NodeRecord
+from schemas.ids import NodeId, Partition
 from schemas.requests import Request, parse_request
 from streams.log import LogAdmin, LogBatch, LogReader, LogRecord, LogTransactions, TopicPartition
 from streams.process.skipped import tell_skipped
@@ -46,9 +55,6 @@ READ_S = 1.0
 
 READ_RECORDS_MAX = 100
 """Each is a commit: more at once would only wait here instead of in the log."""
-
-TIDY_S = 0.5
-"""Between two looks at what deleted indexes left behind."""
 
 RETRY_S = 0.2
 """Pause before leading again after a failure; doubled each time."""
@@ -182,7 +188,7 @@ class Controller:
             async with asyncio.TaskGroup() as group:
                 crew = _Crew(self, writer, group)
                 group.create_task(crew.run())
-                group.create_task(_Tidying(self._ports.admin, writer, crew.sights, self._topics_created).run())
+                group.create_task(Tidying(self._ports.admin, writer, crew.sights, self._topics_created).run())
                 # Whether a copy may go depends on what workers publish: nothing is decided before that is read.
                 progress = _ProgressFold()
                 group.create_task(follow(self._ports.reader(), PROGRESS, progress.take, caught_up=progress.is_read))
@@ -254,6 +260,9 @@ class Controller:
             return decide_malformed(topology, record.offset, str(error))
         try:
             topics = await self._look_at_topics(topology, reader, request, record)
+        except NoLeaderError as error:
+            # The reader has waited for it: all requests behind this one must not wait until its brokers are back.
+            return decide_refused(topology, record.offset, "topic_not_seen", f"{error}: ask again when one does")
         except LogUnavailableError:
             raise
         except LogError as error:
@@ -335,46 +344,6 @@ class _Crew:
             draw=ports.draw,
             draw_uid=ports.draw_uid,
         )
-
-
-@dataclass(slots=True)
-class _Tidying:
-    """Removes what deleted indexes left behind: their topics at once, their records when every node is clean."""
-
-    admin: LogAdmin
-    writer: ClusterWriter
-    sights: Mapping[NodeId, NodeSight]
-    topics_deleted: bool
-    _deleted: set[Incarnation] = field(default_factory=set)
-
-    async def run(self) -> None:
-        """Look again and again."""
-        while True:
-            if any(self.writer.topology.retired()):
-                await self._delete_topics()
-                await self._forget_retired()
-            await asyncio.sleep(TIDY_S)
-
-    async def _delete_topics(self) -> None:
-        async with self.writer as writer:
-            # Holding the turn, so that no index is made over a topic between the look and the deletion.
-            wanted = [each for each in topics_to_delete(writer.topology) if each.incarnation not in self._deleted]
-            if not wanted or not self.topics_deleted:
-                return
-            topics = [retired.topic for retired in wanted]
-            await writer.require_lead()
-            try:
-                await self.admin.delete(topics)
-            except LogUnavailableError:
-                raise
-            except LogError as error:
-                _log.warning("a deleted index's topic stays", extra={"topics": topics, "error": str(error)})
-            self._deleted.update(retired.incarnation for retired in wanted)
-
-    async def _forget_retired(self) -> None:
-        async with self.writer as writer:
-            finished = finished_retired(writer.topology, self.sights)
-            await writer.commit(build_removes(*(build_key(retired) for retired in finished)))
 
 
 def _weightiest(group: BaseExceptionGroup[MiroirError]) -> MiroirError:

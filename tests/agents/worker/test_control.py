@@ -1,12 +1,12 @@
 """The controller at work: requests answered, nodes kept, and what it does when the log fails or another takes over."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from agents.nodes.admin import HttpNodeAdmin
-from schemas.errors import LogError, LogUnavailableError
+from schemas.errors import LogUnavailableError
 from schemas.events import IndexRecord, NodeRecord, NodeState, RetiredRecord
 from schemas.ids import Incarnation, IndexUid, NodeId, Partition, SettingsVersion, ShardId
 from schemas.meilisearch_settings import DEFAULT_SETTINGS
@@ -15,17 +15,16 @@ from schemas.requests import (
     CreateIndex,
     DeleteIndex,
     DrainNode,
-    PauseIndex,
     RebuildNode,
     RemoveNode,
     SetPrimaryKey,
     UpdateSettings,
 )
-from streams.log import Append, TopicFound, TopicPartition, TopicSpec
+from streams.log import Append, TopicPartition
 from streams.topics import CLUSTER, PROGRESS, REQUESTS, docs_topic
 from tests.agents.stub_meilisearch import StubMeilisearch
 from tests.agents.worker.controlled import NAME, FailingTransactions, Stage
-from tests.fakes.log import FakeLogAdmin, FakeLogTransactions
+from tests.fakes.log import FakeLogTransactions
 
 MOVIES = IndexUid("movies")
 
@@ -362,39 +361,3 @@ async def test_progress_that_cannot_be_read_is_passed_over() -> None:
         answer = await stage.answered(CreateIndex(MOVIES, shards=1, replication=1))
 
     assert answer.accepted
-
-
-async def test_topic_creation_that_is_refused_is_the_answer() -> None:
-    """Permissions are the operator's matter: the reason is said, and the next request is answered."""
-    stage = Stage()
-    stage.admin = _RefusingAdmin(stage.log)
-    async with stage.controlled():
-        await stage.joined("a")
-        answer = await stage.answered(CreateIndex(MOVIES, shards=1, replication=1))
-
-    assert (answer.accepted, answer.code, answer.message) == (False, "topic_not_created", "not authorized")
-    assert not stage.topology.indexes
-
-
-async def test_topic_that_cannot_be_looked_at_is_the_answer() -> None:
-    """A name that is none, or no permission: the reason is said, and the next request is answered."""
-    stage = Stage()
-    stage.admin = _RefusingAdmin(stage.log)
-    async with stage.controlled():
-        await stage.joined("a")
-        answer = await stage.answered(CreateIndex(MOVIES, topic="secret"))
-        after = await stage.answered(PauseIndex(MOVIES, "why"))
-
-    assert (answer.accepted, answer.code, answer.message) == (False, "topic_not_seen", "may not be seen")
-    assert after.code == "index_not_found"
-
-
-class _RefusingAdmin(FakeLogAdmin):
-    async def describe(self, names: Sequence[str]) -> Mapping[str, TopicFound]:
-        if "secret" in names:
-            raise LogError("may not be seen")
-        return await super().describe(names)
-
-    async def create(self, specs: Sequence[TopicSpec]) -> None:
-        if specs:
-            raise LogError("not authorized")
