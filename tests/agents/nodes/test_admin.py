@@ -14,6 +14,7 @@ import pytest
 from agents.node_admin import CHECKPOINT_CHARS_MAX, NO_TASK, KeyRole, NodeAdmin, NodeKey, TaskEnd, fits_address
 from agents.nodes.admin import HttpNodeAdmin
 from miroir.ports import free_port
+from miroir.processes import end_with_parent
 from schemas.errors import NodeError, NodeRejectedError, NodeTimeoutError, NodeUnreachableError
 from schemas.ids import Attempt, Incarnation, NodeId, NodeIndexUid, Position, SettingsVersion, ShardId, TaskUid
 from schemas.keys import derive_key
@@ -68,6 +69,7 @@ async def admin(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         cwd=tmp_path,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        preexec_fn=end_with_parent(),
     )
     made = HttpNodeAdmin(NODE, f"http://{address}", MASTER_KEY)
     try:

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from agents.nodes.admin import HttpNodeAdmin
 from schemas.errors import LogUnavailableError
-from schemas.events import IndexRecord, NodeRecord, NodeState, RetiredRecord
-from schemas.ids import Incarnation, IndexUid, NodeId, Partition, SettingsVersion, ShardId
+from schemas.events import NodeRecord, NodeState
+from schemas.ids import IndexUid, NodeId, Partition, ShardId
 from schemas.meilisearch_settings import DEFAULT_SETTINGS
 from schemas.requests import (
     AddNode,
@@ -21,7 +20,7 @@ from schemas.requests import (
     UpdateSettings,
 )
 from streams.log import Append, TopicPartition
-from streams.topics import CLUSTER, PROGRESS, REQUESTS, docs_topic
+from streams.topics import CLUSTER, PROGRESS, REQUESTS
 from tests.agents.stub_meilisearch import StubMeilisearch
 from tests.agents.worker.controlled import NAME, FailingTransactions, Stage
 from tests.fakes.log import FakeLogTransactions
@@ -332,24 +331,6 @@ async def test_requests_that_were_trimmed_unanswered_stop_it_loudly(caplog: pyte
         await stage.until(lambda: any("outside the log" in str(r.__dict__.get("error")) for r in caplog.records))
 
     assert stage.topology.requests_cursor == 0
-
-
-async def test_topic_of_an_index_that_another_controller_made_again_stays() -> None:
-    """Whoever slept, here since it had folded the log, knows only that one was deleted whose topic had this name."""
-
-    class Overtaken(Stage):
-        def _admin(self, node: NodeRecord) -> HttpNodeAdmin:
-            if not self.topology.indexes:
-                self.put(IndexRecord(MOVIES, Incarnation(9), "miroir.docs.movies", 1, 1, SettingsVersion(9), 0, 0))
-            return super()._admin(node)
-
-    stage = Overtaken(fenced_s=0.01)
-    stage.log.create(docs_topic("miroir.docs.movies", 1))
-    stage.put(RetiredRecord(MOVIES, Incarnation(1), "miroir.docs.movies", topic_owned=True))
-    stage.put(NodeRecord(NodeId("a"), "http://a:7700"))
-    async with stage.controlled() as controller:
-        await stage.until(lambda: not any(stage.topology.retired()))
-    assert (controller.fenced, "miroir.docs.movies" in stage.log.topics()) == (1, True)
 
 
 async def test_progress_that_cannot_be_read_is_passed_over() -> None:
