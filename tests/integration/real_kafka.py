@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from miroir.ports import free_port
+from miroir.processes import end_with_parent
 from schemas.kafka import KafkaConfig
 from tests.integration.waiting import freeze
 
@@ -129,7 +130,11 @@ class RealKafka:
                     check=True,
                 )
             self._process = subprocess.Popen(
-                [*_java(classpath, "kafka.Kafka"), str(properties)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*_java(classpath, "kafka.Kafka"), str(properties)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=end_with_parent(),
             )
         self._wait_ready(output)
 

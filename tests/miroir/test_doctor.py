@@ -18,6 +18,7 @@ from miroir.broker import EmbeddedBroker
 from miroir.doctor import examine
 from miroir.findings import Finding, Level
 from miroir.ports import free_port
+from miroir.processes import end_with_parent
 from schemas.config import Settings, parse_settings
 from schemas.events import NodeRecord
 from schemas.ids import IndexUid, NodeId, Partition
@@ -76,6 +77,7 @@ async def node_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         cwd=tmp_path,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        preexec_fn=end_with_parent(),
     )
     try:
         await _until_healthy(f"http://{address}")

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from miroir.ports import HOST, free_port
+from miroir.processes import end_with_parent
 from miroir.settings_source import load_settings
 from tests.miroir.local_stack import LocalStack
 
@@ -97,7 +98,8 @@ def running_node(local_stack: LocalStack, directory: Path) -> Iterator[str]:
     key = load_settings({}, local_stack.directory).node_master_key.get_secret_value()
     address = f"{HOST}:{free_port()}"
     command = [sys.executable, "-m", "miroir.node", "--http-addr", address, "--db-path", str(directory)]
-    with subprocess.Popen([*command, "--master-key", key, "--no-analytics"], env=os.environ) as node:
+    command += ["--master-key", key, "--no-analytics"]
+    with subprocess.Popen(command, env=os.environ, preexec_fn=end_with_parent()) as node:
         try:
             until_healthy(f"http://{address}", node)
             yield f"http://{address}"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from miroir.ports import free_port
+from miroir.processes import end_with_parent
 
 MASTER_KEY = "masterKey"
 MASTER = "the node's own master key"
@@ -56,7 +57,7 @@ class NodeProcess:
         self.port = free_port()
         command = [sys.executable, "-m", "miroir.node", "--http-addr", f"127.0.0.1:{self.port}"]
         command += ["--db-path", str(self.directory), "--master-key", self.master_key, "--no-analytics"]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=end_with_parent())
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while True:
             try:

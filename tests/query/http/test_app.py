@@ -10,6 +10,7 @@ import pytest
 
 from miroir.broker import EmbeddedBroker, broker_binary
 from miroir.ports import free_port
+from miroir.processes import end_with_parent
 from miroir.status_table import faults
 from schemas.errors import ConfigurationError
 from schemas.ids import Partition
@@ -30,6 +31,7 @@ async def _start(environment: dict[str, str]) -> asyncio.subprocess.Process:
         env=kept | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=end_with_parent(),
     )
 
 
