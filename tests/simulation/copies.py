@@ -52,7 +52,7 @@ class Copies:
             for replica in topology.replicas_of(index.uid, ShardId(shard))
         ]
         whole = [replica for replica in replicas if self._is_whole(replica)]
-        self.forget_rekeyed()
+        self._forget_rekeyed()
         self.whole_since_s = {
             # A node may have been away and come back between two looks.
             replica: max(self.whole_since_s.get(replica, now_s), self._cluster.nodes[replica.node].there_since_s)
@@ -82,7 +82,7 @@ class Copies:
         is_best = not others or min(others) > now_s - LATE_S
         return 0 if is_best else self._placed.get(replica, 0)
 
-    def forget_rekeyed(self) -> None:
+    def _forget_rekeyed(self) -> None:
         """Begin anew with the copies of nodes whose search key was replaced: an old view may cost a search its time."""
         nodes = self._cluster.view().topology.nodes
         keys = {node.id: node.search_key for node in nodes.values()}

@@ -194,7 +194,8 @@ class Searcher:
 
     def _require_excused(self, index: IndexRecord, missing: Collection[ShardId]) -> None:
         """Raise where a shard that nobody answered for was whole on a node that was well, all the time and before."""
-        self._copies.forget_rekeyed()
+        # A node may have frozen a moment ago, when the search had little time left.
+        self._copies.look()
         for replica, since_s in self._copies.whole_since_s.items():
             is_asked = replica.incarnation == index.incarnation and replica.shard in missing
             is_found = since_s < asyncio.get_running_loop().time() - EXCUSE_S and not self._has_old_view(replica)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -28,6 +28,9 @@ from tests.fakes.node import NO_NAME
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.copies import Copies
 from tests.simulation.faults import Faults
+from tests.simulation.judge import Judge
+from tests.simulation.pages import Page, draw_request
+from tests.simulation.searcher import EXCUSE_S, Searcher, _Search
 from tests.simulation.simulated_node import MASTER_KEY
 from tests.simulation.truth import BrokenInvariantError, Truth
 
@@ -186,3 +189,23 @@ async def test_copy_on_a_disk_without_its_index_is_not_whole() -> None:
         copies.look()
 
         assert NEW not in copies.whole_since_s
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+async def test_search_without_a_copy_is_excused_where_its_node_has_frozen_since_the_last_look(*, frozen: bool) -> None:
+    """A search that has little time left loses what freezes in its last moments."""
+    async with _cluster() as cluster:
+        node, rng = cluster.nodes[NEW.node], random.Random(1)
+        node.disk.keys[derive_key(MASTER_KEY, "")] = NO_NAME
+        node.create_index(node_index_uid(NEW.uid, NEW.incarnation))
+        _publish(cluster, NEW)
+        searcher = Searcher(cluster, Judge(cluster, Truth()), rng, rng)
+        searcher._copies.look()
+        searcher._copies.whole_since_s[NEW] -= 2 * EXCUSE_S
+        view, page = cluster.view(), Page(FILMS, draw_request(rng))
+        searcher._asked = _Search(FILMS, view.topology, view.progress, page)
+
+        node.is_frozen = frozen
+
+        with nullcontext() if frozen else pytest.raises(BrokenInvariantError, match="complete"):
+            searcher._require_excused(FILMS, [NEW.shard])
