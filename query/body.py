@@ -6,6 +6,7 @@ API. It does not know which fields a body has.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 import orjson
 
@@ -102,8 +103,12 @@ def _guess(given: str, accepted: Sequence[str]) -> str:
     budget = next((typos for bytes_max, typos in _TYPO_BUDGETS if length_bytes <= bytes_max), 5)
     if not budget:
         return ""
-    distance, nearest = min((_distance(given, name), number) for number, name in enumerate(accepted))
-    return f"did you mean `{accepted[nearest]}`? " if distance <= budget else ""
+    # Others are farther than the budget whatever their letters are, and a name may be as long as a body.
+    near = (name for name in accepted if abs(len(name) - len(given)) <= budget)
+    distance, nearest = min(
+        ((_distance(given, name), name) for name in near), key=itemgetter(0), default=(budget + 1, "")
+    )
+    return f"did you mean `{nearest}`? " if distance <= budget else ""
 
 
 def _distance(left: str, right: str) -> int:

@@ -1,7 +1,8 @@
 """Which attributes a filter expression asks about.
 
-No grammar: one pass over the expression's words. A word names an attribute where a condition begins, which is at the
-start, behind an opening parenthesis and behind ``AND``, ``OR`` and ``NOT``. What always holds: of an expression that a
+No grammar: one pass over the expression's words; a quote that is never closed takes all the rest, or each one behind it
+would be looked for its end, too. A word names an attribute where a condition begins, which is at the start, behind an
+opening parenthesis and behind ``AND``, ``OR`` and ``NOT``. What always holds: of an expression that a
 node takes, every attribute is found, escapes in quotes resolved, so that no spelling of the marker gets past; of one
 that a node refuses, whatever is found is harmless. Who calls it: validation of searches and of other filters.
 """
@@ -15,8 +16,8 @@ _TOKEN = re.compile(
     r"""
     (?P<blank>\s+)
     | (?P<geo>_geo(?:Radius|BoundingBox|Polygon)\b)
-    | "(?P<double>(?:[^"\\]|\\.)*)"
-    | '(?P<single>(?:[^'\\]|\\.)*)'
+    | "(?P<double>(?:[^"\\]|\\.)*)(?:"|\\?\Z)
+    | '(?P<single>(?:[^'\\]|\\.)*)(?:'|\\?\Z)
     | (?P<bare>[\w\-./]+)
     | (?P<sign>!=|>=|<=|.)
     """,

@@ -109,15 +109,29 @@ class Printed(NamedTuple):
 def print_filter(tree: Filter) -> Printed:
     """Print a filter with every word in quotes and every part in parentheses."""
     places: dict[tuple[int, int, str], tuple[int, int]] = {}
-    pieces: list[str] = []
+    pieces = _Pieces()
     _print(tree, pieces, places)
-    return Printed("".join(pieces), places)
+    return Printed("".join(pieces.all), places)
+
+
+class _Pieces:
+    """What is printed so far, and how long it is: a filter may have as many words as a body has room for."""
+
+    __slots__ = ("all", "length")
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self.length = 0
+
+    def append(self, piece: str) -> None:
+        self.all.append(piece)
+        self.length += len(piece)
 
 
 _Places = dict[tuple[int, int, str], tuple[int, int]]
 
 
-def _print(tree: Filter, pieces: list[str], places: _Places) -> None:
+def _print(tree: Filter, pieces: _Pieces, places: _Places) -> None:
     match tree:
         case And(parts):
             _print_parts(parts, " AND ", pieces, places)
@@ -142,29 +156,29 @@ def _print(tree: Filter, pieces: list[str], places: _Places) -> None:
             pieces.append("])")
 
 
-def _print_parts(parts: "tuple[Filter, ...]", joint: str, pieces: list[str], places: _Places) -> None:
+def _print_parts(parts: "tuple[Filter, ...]", joint: str, pieces: _Pieces, places: _Places) -> None:
     for place, part in enumerate(parts):
         pieces.append(joint + "(" if place else "(")
         _print(part, pieces, places)
         pieces.append(")")
 
 
-def _print_plain(words: list[Word], pieces: list[str], places: _Places) -> None:
+def _print_plain(words: list[Word], pieces: _Pieces, places: _Places) -> None:
     for place, word in enumerate(words):
         if place:
             pieces.append(", ")
-        start = sum(map(len, pieces))
+        start = pieces.length
         pieces.append(word.text)
         places[word.start, word.end, word.text] = (start, start + len(word.text))
 
 
-def _print_word(word: Word, pieces: list[str], places: _Places) -> None:
-    start = sum(map(len, pieces)) + 1
+def _print_word(word: Word, pieces: _Pieces, places: _Places) -> None:
+    start = pieces.length + 1
     pieces.append(quote(word.text))
-    places[word.start, word.end, word.text] = (start, start + len(pieces[-1]) - 2)
+    places[word.start, word.end, word.text] = (start, pieces.length - 1)
 
 
-def _print_condition(leaf: Condition, pieces: list[str], places: _Places) -> None:
+def _print_condition(leaf: Condition, pieces: _Pieces, places: _Places) -> None:
     _print_word(leaf.field, pieces, places)
     match leaf.operator:
         case "TO":

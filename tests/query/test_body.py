@@ -58,3 +58,10 @@ def test_near_name_is_suggested(given: str, accepted: list[str], guess: str) -> 
     names = ", ".join(f"`{name}`" for name in accepted)
 
     assert expected_one_of(given, accepted) == f"{guess}expected one of {names}"
+
+
+def test_name_as_long_as_a_body_is_not_guessed() -> None:
+    """Its letters are not even looked at, which would take hours."""
+    accepted = ["offset", "attributesToHighlight"]
+
+    assert expected_one_of("x" * 10_000_000, accepted) == "expected one of `offset`, `attributesToHighlight`"

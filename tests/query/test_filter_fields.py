@@ -84,3 +84,12 @@ def test_any_text_is_scanned(text: str) -> None:
 def test_contains_is_found_where_it_is_an_operator(expression: str, place: tuple[int, int] | None) -> None:
     """An attribute or a value of this name is none."""
     assert contains_place(expression) == place
+
+
+@pytest.mark.parametrize("mark", ['"', "'"])
+def test_quotes_that_are_never_closed_are_read_once(mark: str) -> None:
+    """Looking for the end of each one anew would stop everybody for hours."""
+    expression = f"a = {mark}" + f"\\{mark}" * 300_000
+
+    assert [field.name for field in filter_fields(expression)] == ["a"]
+    assert contains_place(expression) is None

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.filter_grammar import parse_expression
-from schemas.filter_tree import fields_last_first, print_filter
+from schemas.filter_tree import Condition, Or, Word, fields_last_first, print_filter
 
 
 @pytest.mark.parametrize("text", ["a = 1", "a = 1 AND (b > 2 OR NOT c IN [x, y])", "_geoRadius(1, 2, 3)"])
@@ -25,3 +25,18 @@ def test_leaves_come_last_first() -> None:
     assert tree is not None
 
     assert [leaf.field.text for leaf in fields_last_first(tree) if hasattr(leaf, "field")] == ["c", "b", "a"]
+
+
+def test_filter_of_very_many_conditions_is_printed() -> None:
+    """Places are counted on, not anew for each word, which would take half an hour."""
+    count = 100_000
+    sign = Word("=", 0, 0)
+    leaves = tuple(
+        Condition(Word("a", 2 * at, 2 * at + 1), "=", (Word("1", 2 * at + 1, 2 * at + 2),), sign) for at in range(count)
+    )
+
+    printed = print_filter(Or(leaves))
+
+    start, end = printed.places[2 * count - 2, 2 * count - 1, "a"]
+    assert printed.text[start - 1 : end + 1] == '"a"'
+    assert len(printed.places) == 2 * count
