@@ -33,6 +33,7 @@ from query.rules import IndexRules
 from query.search import LIMIT_DEFAULT, SearchKind
 from query.strip import strip_hit, view_of
 from query.weighted_scores import Item, compare_scores, compare_weighted, weighted_items
+from schemas.errors import InvalidSearchError
 from streams.marker import MARKER_FIELD
 
 Hit = Mapping[str, Any]
@@ -75,6 +76,22 @@ class IndexAnswers(NamedTuple):
 
     case: FederatedCase
     answers: tuple[Mapping[str, Any], ...]
+
+
+def check_window(federation: Federation, indexes: Sequence[IndexRules]) -> None:
+    """Refuse a window beyond what is merged of a federated list, where the indexes would give more.
+
+    Raises:
+        InvalidSearchError: its hits would not all be there, in silence.
+    """
+    window, most = federation.window(), sum(rules.hits_max for rules in indexes)
+    if not window.limit or min(window.offset + window.limit, most) <= FEDERATED_HITS_MAX:
+        return
+    message = (
+        f"A federated list has at most {FEDERATED_HITS_MAX} hits: its page ends at {window.offset + window.limit}, and"
+        f" the `pagination.maxTotalHits` of its indexes, {most} in all, would let it."
+    )
+    raise InvalidSearchError("invalid_search_limit", message)
 
 
 def federated_body(case: FederatedCase, _ask: Ask, part: Part) -> dict[str, Any]:

@@ -27,7 +27,7 @@ QUERIES_MAX = 100
 """Searches in one request; Meilisearch has no limit, but each is a scatter."""
 
 FEDERATED_HITS_MAX = 10_000
-"""How deep a federated list may be asked for: every node gives its head up to there, whole."""
+"""How deep a federated list may be asked for, and is refused beyond: every node gives its head up to there, whole."""
 
 _FIELDS = ("queries", "federation")
 _REMOTE_OPTIONS = ("remote", "queryPosition")

@@ -17,6 +17,7 @@ from query.federation import (
     FederatedCase,
     IndexAnswers,
     Reach,
+    check_window,
     decide_federated,
     federated_body,
     further_reach,
@@ -86,6 +87,7 @@ async def _federated(
     _check_unused_facets(service, queries, federation)
     _check_orders(service, queries, federation)
     uids = list(dict.fromkeys(query.index for query in queries))
+    check_window(federation, [service.views.rules(service.views.searched.index(IndexUid(uid))) for uid in uids])
     groups = [tuple(query for query in queries if query.index == uid) for uid in uids]
     reach: Reach | None = None
     while True:

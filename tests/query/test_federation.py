@@ -1,6 +1,7 @@
 """Federated searches over shards, with one embedded engine's federation as oracle."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from query.federation import (
     FederatedCase,
     IndexAnswers,
     Reach,
+    check_window,
     federated_body,
     further_reach,
     merge_federated,
@@ -21,6 +23,7 @@ from query.rounds import ROUNDS_MAX, Ask, Purpose
 from query.routing import Part
 from query.rules import IndexRules
 from query.search import SearchRequest
+from schemas.errors import InvalidSearchError
 from schemas.ids import NodeId, ShardId
 from streams.marker import marker_of, shards_filter
 from tests.query.embedded import EmbeddedIndex, ShardedIndex, ids_of
@@ -349,3 +352,23 @@ def test_node_is_asked_for_no_more_than_it_gives() -> None:
     asked = [federated_body(each, ASK, PARTS[0])["federation"] for each in (case, paged)]
 
     assert asked == [{"offset": 0, "limit": 12}, {"page": 1, "hitsPerPage": 12}]
+
+
+@pytest.mark.parametrize(
+    ("federation", "hits_max", "refused"),
+    [
+        (Federation(offset=9_990, limit=10), 20_000, False),
+        (Federation(offset=9_990, limit=11), 20_000, True),
+        (Federation(offset=9_990, limit=11), 5_000, False),
+        (Federation(offset=9_990, limit=11), 5_001, True),
+        (Federation(offset=20_000, limit=0), 20_000, False),
+        (Federation(page=101, hits_per_page=100), 20_000, True),
+        (Federation(page=100, hits_per_page=100), 20_000, False),
+    ],
+)
+def test_window_that_would_lack_hits_is_refused(federation: Federation, hits_max: int, *, refused: bool) -> None:
+    """Two indexes of this ``maxTotalHits``: no window is cut in silence."""
+    indexes = [replace(RULES, hits_max=hits_max), replace(RULES, index="more", hits_max=hits_max)]
+
+    with pytest.raises(InvalidSearchError, match="at most 10000 hits") if refused else nullcontext():
+        check_window(federation, indexes)

@@ -136,3 +136,15 @@ async def test_federated_search_without_shards_says_so(stand: Stand) -> None:
     assert whole.error == (503, "miroir_shard_unavailable")
     assert partial.body["_miroir"]["coverage"]["films"]["missing"]
     assert partial.headers["X-Miroir-Degraded"].startswith("shards=films:")
+
+
+async def test_federated_page_beyond_what_is_merged_is_refused(stand: Stand) -> None:
+    """Its hits would be missing in silence."""
+    await stand.films(4)
+    await stand.finished(await stand.call("PATCH", "/indexes/films/settings/pagination", {"maxTotalHits": 20_000}))
+
+    body = {"queries": [{"indexUid": "films"}], "federation": {"offset": 9_999, "limit": 2}}
+    reply = await stand.call("POST", "/multi-search", body)
+
+    assert reply.error == (400, "invalid_search_limit")
+    assert "at most 10000 hits" in reply.body["message"]
