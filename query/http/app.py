@@ -67,11 +67,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LogParts:
-    """The log as the service uses it; tests bring a fake one."""
+    """The log as the service uses it; tests bring a fake one.
+
+    Attributes:
+        make_reader: makes a reader for one task.
+        make_follower: makes the reader of the views, which never waits for a leader; None is one as any other.
+    """
 
     make_reader: Callable[[], LogReader]
     writer: LogWriter
     admin: LogAdmin | None = None
+    make_follower: Callable[[], LogReader] | None = None
 
 
 def make_app(configured: Settings, log: Callable[[], LogParts]) -> web.Application:
@@ -116,7 +122,7 @@ def _running(configured: Settings, log: Callable[[], LogParts]) -> Callable[[web
         client = NodeClient(configured.node_master_key.get_secret_value(), searches_max=configured.node_searches_max)
         service = _assemble(configured, parts, client)
         app[SERVICE] = service
-        reader = parts.make_reader()
+        reader = (parts.make_follower or parts.make_reader)()
         async with client:
             follow = _follow(service.views, reader, parts.admin, create=configured.kafka_create_topics)
             probe = service.health.probe(lambda: service.views.topology.nodes, client)
@@ -173,7 +179,12 @@ def kafka_parts(configured: Settings) -> LogParts:
     """Return the parts of the log on Kafka."""
     config = configured.kafka_config(CLIENT_ID)
     for_posts = replace(config, request_timeout_ms=int(configured.produce_timeout_s * 1000))
-    return LogParts(lambda: KafkaLogReader(config), KafkaLogWriter(for_posts), KafkaLogAdmin(config))
+    return LogParts(
+        lambda: KafkaLogReader(config),
+        KafkaLogWriter(for_posts),
+        KafkaLogAdmin(config),
+        make_follower=lambda: KafkaLogReader(config, election_s=0.0),
+    )
 
 
 def main() -> int:

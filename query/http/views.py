@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from query.paces import Paces, fold_paces
 from query.rules import IndexRules, rules_of
 from query.task_book import KEPT_MAX, TaskBook
 from query.task_status import StatusView, derive_outcome
-from schemas.errors import InvalidRequestError, LogError, MiroirError, MissedRecordsError
+from schemas.errors import InvalidRequestError, LogError, MiroirError, MissedRecordsError, NoLeaderError
 from schemas.events import IndexRecord, SettingsRecord
 from schemas.ids import Epoch, IndexUid, NodeId, Partition, Position
 from streams.log import Bounds, LogBatch, LogReader, TopicPartition
@@ -40,6 +40,9 @@ RECORDS_MAX = 5_000
 RETRY_S = 0.5
 """Between two tries to reach the log."""
 
+LEADER_RETRY_S = 1.0
+"""Between two questions about topics that no broker leads, while the others are read."""
+
 TOPICS = (CLUSTER, PROGRESS, TASKS, DEAD)
 
 T = TypeVar("T")
@@ -51,7 +54,7 @@ class _Fold:
     """The topics as far as they are folded; changed in place.
 
     Attributes:
-        positions: how far each topic is folded; empty before the first is.
+        positions: how far each topic is folded; without those that have not been begun.
         ends: where each topic ended when folding began.
     """
 
@@ -67,9 +70,9 @@ class _Fold:
         self.ends: dict[str, Position] = {}
 
     def begin(self, bounds: Mapping[TopicPartition, Bounds]) -> None:
-        """Begin where each topic is to be read from."""
-        self.ends = {each.topic: found.end for each, found in bounds.items()}
-        self.positions = {each.topic: _start(each.topic, found) for each, found in bounds.items()}
+        """Begin where each of these topics is to be read from."""
+        self.ends |= {each.topic: found.end for each, found in bounds.items()}
+        self.positions |= {each.topic: _start(each.topic, found) for each, found in bounds.items()}
 
     def has_reached_end(self, *topics: str) -> bool:
         """Return whether these topics are folded to where they ended when folding began."""
@@ -207,16 +210,15 @@ class Views:
             await asyncio.sleep(RETRY_S)
 
     async def _follow(self, reader: LogReader) -> None:
-        partitions = [TopicPartition(topic, Partition(0)) for topic in TOPICS]
         fold = self._folding
-        if not fold.positions:
-            fold.begin(await reader.bounds(partitions))
-        await reader.assign({each: fold.positions[each.topic] for each in partitions})
         while True:
-            batches = await reader.read(timeout_s=READ_S, records_max=RECORDS_MAX)
-            self.connected = True
-            self.connected_s = time.monotonic()
-            self.fold(batches)
+            read = await _assign(reader, fold)
+            begun_s = time.monotonic()
+            while len(read) == len(TOPICS) or time.monotonic() < begun_s + LEADER_RETRY_S:
+                batches = await reader.read(timeout_s=READ_S, records_max=RECORDS_MAX)
+                self.connected = True
+                self.connected_s = time.monotonic()
+                self.fold(batches)
 
     def fold(self, batches: Sequence[LogBatch]) -> None:
         """Take in what was read, settle tasks, and wake whoever waits."""
@@ -247,6 +249,25 @@ class Views:
     def position(self, topic: str) -> Epoch:
         """Return how far the topic has been folded."""
         return Epoch(self._shown.positions.get(topic, Position(0)))
+
+
+async def _assign(reader: LogReader, fold: _Fold) -> Collection[TopicPartition]:
+    """Let the reader read on, and return what it reads: a topic that no broker leads holds up none of the others.
+
+    Raises:
+        NoLeaderError: no topic at all is led.
+    """
+    led: Collection[TopicPartition] = [TopicPartition(topic, Partition(0)) for topic in TOPICS]
+    while True:
+        try:
+            fold.begin(await reader.bounds([each for each in led if each.topic not in fold.positions]))
+            await reader.assign({each: fold.positions[each.topic] for each in led})
+        except NoLeaderError as error:
+            led = [each for each in led if each not in error.partitions]
+            if not led:
+                raise
+        else:
+            return led
 
 
 def _start(topic: str, bounds: Bounds) -> Position:

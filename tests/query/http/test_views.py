@@ -1,7 +1,7 @@
 """Folding the log in the background, through its failures."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -11,7 +11,7 @@ from schemas.errors import InvalidInputError
 from schemas.events import NodeRecord, build_key, build_value
 from schemas.ids import Incarnation, IndexUid, NodeId, Offset, Partition, TaskUid
 from schemas.tasks import TaskRecord, build_task
-from streams.log import Append, LogBatch, TopicPartition
+from streams.log import Append, Bounds, LogBatch, TopicPartition
 from streams.topics import CLUSTER, DEAD, PROGRESS, TASKS, own_topics
 from tests.fakes.log import FakeLog, FakeLogReader
 
@@ -72,6 +72,61 @@ async def test_views_keep_what_they_have_while_the_log_is_away() -> None:
         task.cancel()
 
     assert views.connected
+
+
+@pytest.mark.parametrize("topic", [TASKS, DEAD])
+async def test_views_are_ready_while_no_broker_leads_another_topic(topic: str) -> None:
+    """Searches need cluster and progress only; what nobody leads is folded once somebody does."""
+    log, views = _log(), _views()
+    _put(log, "a")
+    log.append(_task())
+    log.leaderless.add(TopicPartition(topic, Partition(0)))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(views.run(FakeLogReader(log)))
+        assert await views.wait_for(lambda: views.is_ready or None, timeout_s=60.0)
+        _put(log, "b")
+        await _until(views, "b")
+        assert (views.connected, views.has_folded(topic)) == (True, False)
+        log.leaderless.clear()
+        assert await views.wait_for(lambda: views.has_folded(topic) or None, timeout_s=60.0)
+        task.cancel()
+
+    assert len(views.tasks) == 1
+
+
+async def test_views_follow_the_others_where_a_topic_loses_its_leader_at_once() -> None:
+    """Between the question where it begins and the first read of it."""
+    log, views = _log(), _views()
+    where = TopicPartition(TASKS, Partition(0))
+
+    class Losing(FakeLogReader):
+        async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
+            found = await super().bounds(partitions)
+            if where in partitions:
+                log.leaderless.add(where)
+            return found
+
+    log.append(_task())
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(views.run(Losing(log)))
+        assert await views.wait_for(lambda: views.is_ready or None, timeout_s=60.0)
+        assert not views.has_folded(TASKS)
+        log.leaderless.clear()
+        assert await views.wait_for(lambda: views.has_folded(TASKS) or None, timeout_s=60.0)
+        task.cancel()
+
+
+async def test_views_are_not_connected_while_no_broker_leads_any_topic() -> None:
+    """Nothing was read of the log."""
+    log, views = _log(), _views()
+    log.leaderless |= {TopicPartition(topic, Partition(0)) for topic in (CLUSTER, PROGRESS, TASKS, DEAD)}
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(views.run(FakeLogReader(log)))
+        assert await views.wait_for(lambda: views.is_ready or None, timeout_s=0.2) is None
+        assert not views.connected
+        log.leaderless.clear()
+        assert await views.wait_for(lambda: views.is_ready or None, timeout_s=60.0)
+        task.cancel()
 
 
 async def test_views_of_another_log_begin_anew() -> None:
