@@ -164,6 +164,9 @@ class Views:
             return found[2]
         rules = rules_of(index.uid, index.primary_key, settings.settings if settings is not None else {})
         self._rules[index.uid] = (index, settings, rules)
+        # Of indexes that are no more, nobody will ask for newer ones.
+        for gone in self._rules.keys() - {index.uid} - self.topology.indexes.keys():
+            del self._rules[gone]
         return rules
 
     def status_view(self) -> StatusView:

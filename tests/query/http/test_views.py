@@ -8,8 +8,8 @@ import pytest
 from query.http.views import Views
 from schemas.dead_letters import DeadLetter, build_dead_letter, build_dead_letter_key
 from schemas.errors import InvalidInputError
-from schemas.events import NodeRecord, build_key, build_value
-from schemas.ids import Incarnation, IndexUid, NodeId, Offset, Partition, TaskUid
+from schemas.events import IndexRecord, NodeRecord, build_key, build_value
+from schemas.ids import Incarnation, IndexUid, NodeId, Offset, Partition, SettingsVersion, TaskUid
 from schemas.tasks import TaskRecord, build_task
 from streams.log import Append, Bounds, LogBatch, TopicPartition
 from streams.topics import CLUSTER, DEAD, PROGRESS, TASKS, own_topics
@@ -257,3 +257,13 @@ async def test_waiting_gives_up_after_its_time() -> None:
     views = _views()
 
     assert await views.wait_for(lambda: views.is_ready or None, timeout_s=0.0) is None
+
+
+def test_rules_of_deleted_indexes_are_forgotten() -> None:
+    """Whoever makes and deletes indexes all day does not fill the memory."""
+    views = _views()
+    for number in range(5):
+        place = Incarnation(Offset(number))
+        views.rules(IndexRecord(IndexUid(f"films{number}"), place, "t", 1, 1, SettingsVersion(0), 0, 0))
+
+    assert list(views._rules) == ["films4"]
