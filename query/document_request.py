@@ -8,16 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from query.body import read_count, read_flag, read_strings, unknown_field, wrong_type
 from query.counts import parse_count
 from query.documents import invalid_id
+from query.parameters import parse_condition, parse_sort
 from schemas.document_ids import parse_id
 from schemas.errors import InvalidDocumentError, InvalidRequestError
 
 LIMIT_DEFAULT = 20
-FIELDS = ("offset", "limit", "fields", "retrieveVectors", "ids", "filter", "sort")
+FIELDS = ("offset", "limit", "fields", "retrieveVectors", "ids", "filter", "sort", "useNetwork")
 """Of a body and of the parameters alike, in the order in which Meilisearch's message lists them."""
 
 
@@ -31,6 +30,7 @@ class DocumentsRequest:
         ids: each once; None is no matter which.
         condition: the filter, as it was given.
         sort: criteria; empty is the nodes' own order.
+        network: whether other Meilisearches are to be asked, too.
     """
 
     offset: int = 0
@@ -40,6 +40,7 @@ class DocumentsRequest:
     ids: tuple[str, ...] | None = None
     condition: object = None
     sort: tuple[str, ...] = ()
+    network: bool = False
 
 
 def parse_fetch(body: object) -> DocumentsRequest:
@@ -57,7 +58,7 @@ def parse_fetch(body: object) -> DocumentsRequest:
             raise unknown_field(name, FIELDS)
         place = f".{name}"
         match name:
-            case "offset" | "limit" if value is not None:
+            case "offset" | "limit":
                 found[name] = read_count(value, f"invalid_document_{name}", place)
             case "fields" | "sort" if value is not None:
                 found[name] = read_strings(value, f"invalid_document_{name}", place)
@@ -65,6 +66,8 @@ def parse_fetch(body: object) -> DocumentsRequest:
                 found[name] = _ids(value)
             case "retrieveVectors":
                 found["vectors"] = read_flag(value, "invalid_document_retrieve_vectors", place)
+            case "useNetwork" if value is not None:
+                found["network"] = read_flag(value, "invalid_document_use_network", place)
             case "filter":
                 found["condition"] = value
     return _request(found)
@@ -80,43 +83,36 @@ def parse_list(parameters: Mapping[str, str]) -> DocumentsRequest:
     for name in ("offset", "limit"):
         if name in parameters:
             found[name] = _count(name, parameters[name])
-    for name in ("fields", "sort"):
-        if name in parameters:
-            found[name] = split_list(parameters[name])
+    if "fields" in parameters:
+        found["fields"] = split_list(parameters["fields"])
+    if "sort" in parameters:
+        found["sort"] = parse_sort(parameters["sort"])
     if "ids" in parameters:
         found["ids"] = _checked_ids(split_list(parameters["ids"]))
     if "filter" in parameters:
-        found["condition"] = _condition(parameters["filter"])
-    if "retrieveVectors" in parameters:
-        found["vectors"] = parse_vectors(parameters["retrieveVectors"])
+        found["condition"] = parse_condition(parameters["filter"])
+    for name, target in (("retrieveVectors", "vectors"), ("useNetwork", "network")):
+        if name in parameters:
+            found[target] = parse_document_flag(name, parameters[name])
     return _request(found)
 
 
-def parse_vectors(text: str) -> bool:
-    """Return the value of the parameter ``retrieveVectors``.
+def parse_document_flag(name: str, text: str) -> bool:
+    """Return the value of a parameter that is ``true`` or ``false``.
 
     Raises:
-        InvalidRequestError: it is neither ``true`` nor ``false``.
+        InvalidRequestError: it is neither.
     """
     if text not in ("true", "false"):
         expected = f"could not parse `{text}` as a boolean, expected either `true` or `false`"
-        message = f"Invalid value in parameter `retrieveVectors`: {expected}"
-        raise InvalidRequestError("invalid_document_retrieve_vectors", message)
+        code = {"retrieveVectors": "invalid_document_retrieve_vectors", "useNetwork": "invalid_document_use_network"}
+        raise InvalidRequestError(code[name], f"Invalid value in parameter `{name}`: {expected}")
     return text == "true"
 
 
 def split_list(text: str) -> tuple[str, ...]:
-    """Return the items of a parameter that is a list, split as Meilisearch does; empty text is no item.
-
-    The comma inside ``_geoPoint(1,2):asc`` separates nothing.
-    """
-    items: list[str] = []
-    for part in text.split(",") if text else ():
-        if items and items[-1].count("(") > items[-1].count(")"):
-            items[-1] += f",{part}"
-        else:
-            items.append(part)
-    return tuple(items)
+    """Return the items of a parameter that is a list, split as Meilisearch does; empty text is no item."""
+    return tuple(text.split(",")) if text else ()
 
 
 def _request(found: Mapping[str, Any]) -> DocumentsRequest:
@@ -148,12 +144,3 @@ def _count(name: str, text: str) -> int:
         return count
     message = f"Invalid value in parameter `{name}`: could not parse `{text}` as a positive integer"
     raise InvalidRequestError(f"invalid_document_{name}", message)
-
-
-def _condition(text: str) -> object:
-    """Return a filter given as JSON, else the text as the filter itself."""
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-    return value if isinstance(value, (list, str)) else text

@@ -88,19 +88,23 @@ def _parse_list(text: object, _code: str, _name: str) -> tuple[str, ...]:
     return tuple(str(text).split(",")) if text else ()
 
 
-def _parse_filter(text: object, _code: str, _name: str) -> object:
+def parse_condition(text: str) -> object:
     """Return a filter given as JSON, else the text as the filter itself."""
     try:
-        return orjson.loads(str(text))
+        return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
 
 
-def _parse_sort(text: object, _code: str, _name: str) -> tuple[str, ...]:
-    """Return the criteria; the comma inside ``_geoPoint(1,2):asc`` is none that separates."""
+def _parse_filter(text: object, _code: str, _name: str) -> object:
+    return parse_condition(str(text))
+
+
+def parse_sort(text: str) -> tuple[str, ...]:
+    """Return the criteria; the comma inside ``_geoPoint(1,2):asc`` is none that separates, and blanks around go."""
     criteria: list[str] = []
     open_point = False
-    for part in (piece.strip() for piece in str(text).strip('"').split(",")):
+    for part in (piece.strip() for piece in text.strip('"').split(",")):
         if open_point:
             criteria[-1] += f",{part}"
             open_point = not part.endswith(("):asc", "):desc"))
@@ -108,6 +112,10 @@ def _parse_sort(text: object, _code: str, _name: str) -> tuple[str, ...]:
             criteria.append(part)
             open_point = part.startswith("_geoPoint(")
     return tuple(criteria)
+
+
+def _parse_sort(text: object, _code: str, _name: str) -> tuple[str, ...]:
+    return parse_sort(str(text))
 
 
 def _parse_strategy(text: object, code: str, name: str) -> str:

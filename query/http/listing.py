@@ -18,8 +18,9 @@ from query.document_order import fold_text, merge_sorted, parse_criteria
 from query.document_request import FIELDS, DocumentsRequest, parse_fetch, parse_list
 from query.document_window import Piece, cut_window
 from query.gathered import Gathered, PartAnswer
-from query.http.bodies import json_response, parse_json, read_body, read_parameters
+from query.http.bodies import json_response, read_json, read_parameters
 from query.http.demands import Demands, fresh_enough, read_demands
+from query.http.errors import not_supported
 from query.http.reading import require_whole
 from query.http.service import Service, index_of, service_of
 from query.identity import identity_of
@@ -142,8 +143,7 @@ async def list_documents(request: web.Request) -> web.Response:
 
 async def fetch_documents(request: web.Request) -> web.Response:
     """Answer ``POST /indexes/{uid}/documents/fetch``."""
-    raw = await read_body(request)
-    return await _answer(request, parse_fetch(parse_json(raw) if raw else {}))
+    return await _answer(request, parse_fetch(await read_json(request)))
 
 
 async def _answer(request: web.Request, wanted: DocumentsRequest) -> web.Response:
@@ -163,6 +163,8 @@ async def _answer(request: web.Request, wanted: DocumentsRequest) -> web.Respons
 
 
 def _check(wanted: DocumentsRequest, rules: IndexRules) -> None:
+    if wanted.network:
+        raise not_supported("The parameter `useNetwork`")
     check_filter(wanted.condition, rules, code=_CODE)
     check_document_sort(wanted.sort, rules)
     if wanted.sort and wanted.offset + wanted.limit > SORTED_WINDOW_MAX:

@@ -12,12 +12,13 @@ from urllib.parse import quote, urlencode
 import orjson
 from aiohttp import web
 
-from query.document_request import parse_vectors, split_list
+from query.document_request import parse_document_flag, split_list
 from query.field_counts import ESTIMATED, CopiesSeen, estimate_field_counts, see_copies
 from query.gathered import EMPTY, Gathered
 from query.http.asking import to_search_error
 from query.http.bodies import json_response, read_parameters
 from query.http.demands import NO_DEMANDS, Demands, fresh_enough, read_demands
+from query.http.errors import not_supported
 from query.http.service import Service, index_of, service_of
 from query.ports import NodeQuestion
 from query.rewrite import is_marker, with_shards
@@ -32,8 +33,10 @@ from streams.partitioning import partition_of
 
 async def get_document(request: web.Request) -> web.Response:
     """Answer ``GET /indexes/{uid}/documents/{id}``: one shard's replica is asked."""
-    parameters = read_parameters(request, ("fields", "retrieveVectors"))
-    vectors = parse_vectors(parameters.get("retrieveVectors", "false"))
+    parameters = read_parameters(request, ("fields", "retrieveVectors", "useNetwork"))
+    vectors = parse_document_flag("retrieveVectors", parameters.get("retrieveVectors", "false"))
+    if parse_document_flag("useNetwork", parameters.get("useNetwork", "false")):
+        raise not_supported("The parameter `useNetwork`")
     service, index = service_of(request), index_of(request)
     fields, demands = _fields(parameters.get("fields")), read_demands(request)
     document = await fetch_document(

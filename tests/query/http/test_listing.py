@@ -136,6 +136,9 @@ async def test_documents_are_sorted_over_shards(stand: Stand, sort: str) -> None
         ("POST", "/indexes/films/documents/fetch", {"fields": "id"}, (400, "invalid_document_fields")),
         ("POST", "/indexes/films/documents/fetch", {"retrieveVectors": 1}, (400, "invalid_document_retrieve_vectors")),
         ("POST", "/indexes/films/documents/fetch", {"nope": 1}, (400, "bad_request")),
+        ("POST", "/indexes/films/documents/fetch", {"useNetwork": True}, (501, "miroir_not_supported")),
+        ("POST", "/indexes/films/documents/fetch", None, (415, "invalid_content_type")),
+        ("GET", "/indexes/films/documents?sort=", None, (400, "invalid_document_sort")),
         ("GET", "/indexes/nope/documents", None, (404, "index_not_found")),
     ],
 )
