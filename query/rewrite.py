@@ -230,22 +230,25 @@ def _cropped(entries: Sequence[str], rules: IndexRules) -> list[str]:
     """Return the ``attribute:length`` entries the user may see, ``*`` with a length included."""
     cropped: dict[str, None] = {}
     for entry in entries:
-        name, colon, length = entry.rpartition(":")
-        if not colon or not length.isdigit():
-            name, colon, length = entry, "", ""
-        cropped |= dict.fromkeys(f"{shown}{colon}{length}" for shown in displayed_attributes((name,), rules))
+        name = cropped_attribute(entry)
+        length = entry[len(name) :]
+        cropped |= dict.fromkeys(f"{shown}{length}" for shown in displayed_attributes((name,), rules))
     return list(cropped)
 
 
+def cropped_attribute(entry: str) -> str:
+    """Return the attribute of an ``attribute:length`` entry; behind the last colon stands a length, if a wrong one."""
+    name, colon, _ = entry.rpartition(":")
+    return name if colon else entry
+
+
 def displayed_attributes(names: Sequence[str], rules: IndexRules) -> tuple[str, ...]:
-    """Return the named attributes as far as they are displayed; ``*`` becomes all that are."""
+    """Return the named attributes as far as they are displayed; ``*`` becomes all that are.
+
+    As in Meilisearch names are compared whole: neither does a displayed attribute stand for what is nested in it, nor
+    one that is asked for.
+    """
     if "*" in names:
         return rules.displayed
-    narrowed: dict[str, None] = {}
-    for name in names:
-        if rules.shows_everything or covers(rules.displayed, name):
-            narrowed[name] = None
-        else:
-            # Asking for a parent of displayed attributes shows just those.
-            narrowed |= dict.fromkeys(shown for shown in rules.displayed if shown.startswith(f"{name}."))
-    return tuple(name for name in narrowed if not is_marker(name))
+    shown = (name for name in dict.fromkeys(names) if rules.shows_everything or name in rules.displayed)
+    return tuple(name for name in shown if not is_marker(name))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from query.rewrite import displayed_attributes, shown_attributes, shows_vectors
+from query.rewrite import cropped_attribute, displayed_attributes, shown_attributes, shows_vectors
 from query.rules import IndexRules, covers
 from query.search import SearchRequest
 from streams.marker import MARKER_FIELD, strip_plane_15
@@ -66,7 +66,7 @@ class HitView:
 def view_of(search: SearchRequest, rules: IndexRules) -> HitView:
     """Return what the hits of this search show."""
     shown = shown_attributes(search, rules)
-    formats = [*(search.attributes_to_highlight or ()), *(_without_length(e) for e in search.attributes_to_crop or ())]
+    formats = [*(search.attributes_to_highlight or ()), *map(cropped_attribute, search.attributes_to_crop or ())]
     formatted = (*shown, *displayed_attributes(formats, rules))
     return HitView(
         shown=None if "*" in shown else shown,
@@ -167,13 +167,8 @@ def _hidden_details(details: Mapping[str, Any], displayed: Sequence[str]) -> dic
     """Return the details with the values of sort rules over hidden attributes hidden, as a single node hides them."""
     shown: dict[str, Any] = {}
     for name, detail in details.items():
-        if "value" not in detail or "distance" in detail or covers(displayed, name.rpartition(":")[0]):
+        if "value" not in detail or "distance" in detail or name.rpartition(":")[0] in displayed:
             shown[name] = detail
         else:
             shown[f"<hidden-rule-{detail['order']}>"] = {"order": detail["order"], "value": "<hidden>"}
     return shown
-
-
-def _without_length(entry: str) -> str:
-    name, colon, length = entry.rpartition(":")
-    return name if colon and length.isdigit() else entry

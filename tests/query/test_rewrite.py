@@ -95,7 +95,9 @@ RETRIEVED = {
     "distinct added": (SearchRequest(attributes_to_retrieve=("id",), distinct="genre"), RULES, ["id", "genre"]),
     "displayed only": (SearchRequest(), HIDING, ["title", "o.k", "id"]),
     "hidden left out": (SearchRequest(attributes_to_retrieve=("title", "year")), HIDING, ["title", "id"]),
-    "parent narrowed": (SearchRequest(attributes_to_retrieve=("o",)), HIDING, ["o.k", "id"]),
+    "parent left out": (SearchRequest(attributes_to_retrieve=("o",)), HIDING, ["id"]),
+    "nested left out": (SearchRequest(attributes_to_retrieve=("title.k", "o.k.l")), HIDING, ["id"]),
+    "nested of all": (SearchRequest(attributes_to_retrieve=("title.k", "o")), RULES, ["title.k", "o", "id"]),
     "star narrowed": (SearchRequest(attributes_to_retrieve=("*",)), HIDING, ["title", "o.k", "id"]),
     "marker left out": (SearchRequest(attributes_to_retrieve=("_miroir", "_miroir.x")), RULES, ["id"]),
 }
@@ -118,6 +120,13 @@ def test_formats_are_narrowed_to_displayed_attributes() -> None:
     assert body["attributesToHighlight"] == ["title", "o.k"]
     assert body["attributesToCrop"] == ["title:3", "o.k:3"]
     assert (body["cropLength"], body["cropMarker"]) == (10, "…")
+
+
+def test_crop_with_a_length_that_is_none_crops_its_attribute() -> None:
+    """What stands behind the last colon is no part of a name; nodes take the usual length for what is no number."""
+    search = SearchRequest(attributes_to_crop=("title:x", "title:-1", "o.k:", "year:x"))
+
+    assert rewrite(search, rules=HIDING, shards=SHARDS).body["attributesToCrop"] == ["title:x", "title:-1", "o.k:"]
 
 
 def test_facet_star_is_written_out_without_the_marker() -> None:
