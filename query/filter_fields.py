@@ -68,7 +68,8 @@ def contains_place(expression: str) -> tuple[int, int] | None:
         joint = not word.quoted and word.text in _JOINTS
         if word.text == "CONTAINS" and not word.quoted and not begins:
             return word.start, word.end
-        begins = joint or (begins and word.text == "(")
+        # ``a NOT CONTAINS b``: there NOT begins nothing.
+        begins = (joint and (begins or word.text != "NOT")) or (begins and word.text == "(")
     return None
 
 
@@ -79,7 +80,9 @@ def _words(expression: str) -> list[_Word]:
         if match["geo"]:
             words.append(_Word("_geo", quoted=True, start=start, end=end))
         elif (inner := match["double"] if match["double"] is not None else match["single"]) is not None:
-            words.append(_Word(_resolved(inner, expression[start]), quoted=True, start=start + 1, end=end - 1))
+            words.append(
+                _Word(_resolved(inner, expression[start]), quoted=True, start=start + 1, end=start + 1 + len(inner))
+            )
         elif match["blank"] is None:
             words.append(_Word(match.group(), quoted=False, start=start, end=end))
     return words

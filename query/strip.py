@@ -33,6 +33,11 @@ _CONDITION = rf'"?{MARKER_FIELD}"? IN \[[^\]]*\]'
 _OWN_CONDITION = re.compile(rf" AND \({_CONDITION}\)|{_CONDITION}")
 """The shards' filter where a node prints the whole filter again, behind the user's or alone."""
 
+_BEHIND_THE_USERS = re.compile(rf"(\d+):(\d+) \((.*)\) AND \({_CONDITION}\)", re.DOTALL)
+"""Where the fault stands in such a print, and the print."""
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
 _RULE = re.compile(r"\b(matched|in|before) rule #([1-9]\d*)")
 """Which entry of ``filterableAttributes`` rules an attribute: on nodes ours stands first."""
 
@@ -149,9 +154,24 @@ def strip_report(message: str) -> str:
 
 
 def _without_marker(message: str) -> str:
-    plain = _LISTED_MARKER.sub("", _OWN_CONDITION.sub("", strip_plane_15(message)))
+    plain = _BEHIND_THE_USERS.sub(_users_filter, strip_plane_15(message))
+    plain = _LISTED_MARKER.sub("", _OWN_CONDITION.sub("", plain))
     plain = _RULE.sub(lambda found: f"{found[1]} rule #{int(found[2]) - 1}", plain)
     return plain.replace(MARKER_FIELD, "")
+
+
+def _users_filter(found: re.Match[str]) -> str:
+    """Return the user's filter and the place in it as a node prints them where ours does not stand behind.
+
+    One expression is in parentheses only there; several, of a list, are in any case.
+    """
+    start, end, inner = int(found[1]), int(found[2]), found[3]
+    depth = 0
+    for letter in _QUOTED.sub("", inner):
+        depth += (letter == "(") - (letter == ")")
+        if depth < 0:
+            return f"{start}:{end} ({inner})"
+    return f"{start - 1}:{end - 1} {inner}"
 
 
 def _select_within(value: object, attributes: Sequence[str]) -> object:

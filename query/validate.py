@@ -130,7 +130,7 @@ def filter_texts(condition: object, code: str = "invalid_search_filter") -> list
     texts: list[str] = []
     for part in condition:
         if not isinstance(part, (str, list)):
-            raise _no_filter(part, "String, Array", code)
+            raise _no_filter(part, "String, [String]", code)
         for text in part if isinstance(part, list) else (part,):
             if not isinstance(text, str):
                 raise _no_filter(text, "String", code)
@@ -300,7 +300,8 @@ def _check_facets(facets: Iterable[str], rules: IndexRules) -> None:
     unknown = next((facet for facet in facets if facet != "*" and not _is_facet(facet, rules)), None)
     if unknown is None:
         return
-    available = _available("filterable attributes patterns", rules.filterable, rules)
+    # This one message of Meilisearch's hides no attribute.
+    available = _available("filterable attributes patterns", rules.filterable, rules.opened())
     message = f"Invalid facet distribution: Pattern `{unknown}` is not filterable. {available}"
     if (rule := None if is_marker(unknown) else rules.entry_of(unknown)) is not None:
         message = (
@@ -320,6 +321,4 @@ def _available(kind: str, names: Sequence[str], rules: IndexRules) -> str:
     """Return the sentence about what would have been allowed; attributes that are not displayed stay hidden."""
     if not names:
         return f"This index does not have configured {kind.removesuffix(' patterns')}."
-    listed = ", ".join(named_attributes(sorted(names), rules))
-    verb = "is" if kind.endswith("patterns") and len(names) == 1 else "are"
-    return f"Available {kind} {verb}: `{listed}`."
+    return f"Available {kind} are: `{', '.join(named_attributes(sorted(names), rules))}`."

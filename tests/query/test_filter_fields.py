@@ -1,7 +1,7 @@
 """The attributes a filter asks about."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from query.filter_fields import contains_place, filter_fields
@@ -64,6 +64,8 @@ def test_every_attribute_of_a_composed_filter_is_found(made: tuple[str, list[str
     assert [field.name for field in filter_fields(expression)] == wanted
 
 
+@example('"')
+@example('a = 1 AND "b\\"')
 @given(st.text())
 def test_any_text_is_scanned(text: str) -> None:
     """Text that is no filter gives some attributes, each where it says it stands, and never fails."""
@@ -79,6 +81,8 @@ def test_any_text_is_scanned(text: str) -> None:
         ("CONTAINS = 1", None),
         ("a = 'CONTAINS'", None),
         ("a = 1 AND CONTAINS = 2", None),
+        ("a NOT CONTAINS b", (6, 14)),
+        ("NOT a CONTAINS b", (6, 14)),
     ],
 )
 def test_contains_is_found_where_it_is_an_operator(expression: str, place: tuple[int, int] | None) -> None:

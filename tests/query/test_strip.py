@@ -120,7 +120,15 @@ MESSAGES = {
     "listed bare": ("attributes are: `_miroir, genre`.", "attributes are: `genre`."),
     "combined filter": (
         f'Bad latitude `91`.\n13:15 (_geoRadius(91, 2, 3)) AND ("_miroir" IN ["{MARKER}", "{MARKER}"])',
-        "Bad latitude `91`.\n13:15 (_geoRadius(91, 2, 3))",
+        "Bad latitude `91`.\n12:14 _geoRadius(91, 2, 3)",
+    ),
+    "combined list": (
+        f'Bad latitude `91`.\n13:15 (_geoRadius(91, 2, 3)) AND ("a" = ")") AND ("_miroir" IN ["{MARKER}"])',
+        'Bad latitude `91`.\n13:15 (_geoRadius(91, 2, 3)) AND ("a" = ")")',
+    ),
+    "combined alternatives": (
+        f'Filter operator `>` is not allowed.\n4:5 (("a" > "(") OR ("b" = "1")) AND ("_miroir" IN ["{MARKER}"])',
+        'Filter operator `>` is not allowed.\n3:4 ("a" > "(") OR ("b" = "1")',
     ),
     "shards alone": (f'Too many values.\n1:9 _miroir IN ["{MARKER}"]', "Too many values.\n1:9 "),
     "rule's number": (

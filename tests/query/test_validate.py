@@ -111,12 +111,16 @@ REFUSED = {
         SearchRequest(facets=("year", "title")),
         (
             "Invalid facet distribution: Pattern `title` is not filterable."
-            " Available filterable attributes patterns are: `genre, year, <..hidden-attributes>`."
+            " Available filterable attributes patterns are: `genre, o, year`."
         ),
     ),
     "filter before facet": (
         SearchRequest(facets=("title",), filter=5),
         "Invalid syntax for the filter parameter: `expected String, Array, found: 5`.",
+    ),
+    "filter of a list that is none": (
+        SearchRequest(filter=["year = 1", 1]),
+        "Invalid syntax for the filter parameter: `expected String, [String], found: 1`.",
     ),
     "filter that is false": (
         SearchRequest(filter=False),
@@ -265,3 +269,12 @@ def test_recorded_searches_are_judged_as_recorded() -> None:
         assert _refusal(step, rules) == wanted, step
         judged += 1
     assert judged >= 40
+
+
+@pytest.mark.parametrize(
+    "wrong", [SearchRequest(facets=("a",)), SearchRequest(distinct="a")], ids=["facets", "distinct"]
+)
+def test_one_filterable_attribute_is_told_as_several_are(wrong: SearchRequest) -> None:
+    """Meilisearch's words know no singular."""
+    with pytest.raises(InvalidSearchError, match="Available filterable attributes patterns are: `year`"):
+        validate(wrong, IndexRules(index="films", primary_key="id", filterable=("year",)))
