@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from schemas.attribute_patterns import is_within, matches
+from schemas.attribute_patterns import is_within, matches, matches_or_holds
 from schemas.meilisearch_embedders import shown_embedders
 
 HITS_MAX_DEFAULT = 1000
@@ -93,10 +93,16 @@ class IndexRules:
                 return number
         return None
 
-    def is_facet(self, attribute: str) -> bool:
-        """Return whether a user may ask for the attribute's values; of a parent of a named one there are none."""
-        return self.is_filterable(attribute) or any(
-            is_within(name, attribute) for name in self.filterable if name not in self.filterable_patterns
+    def is_facet(self, pattern: str) -> bool:
+        """Return whether a user may ask for values by this name or pattern: an entry may stand for a same attribute.
+
+        Of a parent of a named attribute there are none, nor of what is nested in one that a pattern names: that is no
+        fault in Meilisearch.
+        """
+        return any(
+            matches_or_holds(own, pattern)
+            or (matches_or_holds(pattern, own) if own in self.filterable_patterns else is_within(own, pattern))
+            for own in self.filterable
         )
 
     def facet_order(self, attribute: str) -> str:

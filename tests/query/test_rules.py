@@ -35,14 +35,22 @@ def test_name_covers_attribute(
         ("o", "o.k", (True, True)),
         ("o.k", "o", (False, True)),
         ({"attributePatterns": ["*"]}, "a", (True, True)),
-        ({"attributePatterns": ["o"]}, "o.k", (False, False)),
+        ("abc", "a*", (False, True)),
+        ("abc", "*c", (False, True)),
+        ("abc", "b*", (False, False)),
+        ({"attributePatterns": ["o"]}, "o.k", (False, True)),
+        ({"attributePatterns": ["o.*"]}, "o", (False, True)),
+        ({"attributePatterns": ["ab*"]}, "a*", (False, True)),
         ({"attributePatterns": ["o.*"]}, "o.k", (True, True)),
         ({"attributePatterns": ["*"], "features": {"filter": {"equality": False}}}, "a", (False, False)),
     ],
     ids=str,
 )
 def test_filterable_entry_covers_as_on_a_node(entry: object, attribute: str, expected: tuple[bool, bool]) -> None:
-    """In a plain name ``*`` is a letter, and it takes nested attributes in; a pattern stands for what it matches."""
+    """In a plain name ``*`` is a letter, and it takes nested attributes in; a pattern stands for what it matches.
+
+    Facets may be patterns, too: they are none only where no attribute could be meant by both.
+    """
     rules = rules_of("films", "id", {"filterableAttributes": [entry]})
 
     assert (rules.is_filterable(attribute), rules.is_facet(attribute)) == expected
