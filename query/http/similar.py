@@ -41,16 +41,18 @@ from schemas.ids import IndexUid
 
 async def similar_post(request: web.Request) -> web.Response:
     """Answer ``POST /indexes/{uid}/similar``."""
+    wanted = parse_similar(await read_json(request))
     uid, demands, service = uid_of(request), read_demands(request), service_of(request)
     service.views.topology.index(uid)
-    return answer_response(await _similar(service, uid, parse_similar(await read_json(request)), demands))
+    return answer_response(await _similar(service, uid, wanted, demands))
 
 
 async def similar_get(request: web.Request) -> web.Response:
     """Answer ``GET /indexes/{uid}/similar``."""
+    wanted = parse_similar_parameters(request.query)
     uid, demands, service = uid_of(request), read_demands(request), service_of(request)
     service.views.topology.index(uid)
-    return answer_response(await _similar(service, uid, parse_similar_parameters(request.query), demands))
+    return answer_response(await _similar(service, uid, wanted, demands))
 
 
 async def _similar(service: Service, uid: IndexUid, wanted: SimilarRequest, demands: Demands) -> SearchAnswer:

@@ -145,3 +145,23 @@ async def test_slow_search_is_logged_with_its_explanation(
     assert len(records) == logged
     assert all(record.__dict__["request"] == "abc" for record in records)
     assert all(record.__dict__["explain"]["rounds"] for record in records)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "error"),
+    [
+        ("POST", "search", {"limit": -1}, "invalid_search_limit"),
+        ("GET", "search?limit=-1", None, "invalid_search_limit"),
+        ("POST", "explain", {"limit": -1}, "invalid_search_limit"),
+        ("POST", "facet-search", {}, "missing_facet_search_facet_name"),
+        ("POST", "similar", {"id": 1}, "bad_request"),
+        ("GET", "similar?id=1", None, "bad_request"),
+    ],
+)
+async def test_what_is_wrong_with_a_search_is_told_before_its_index_is_missed(
+    stand: Stand, method: str, path: str, body: object, error: str
+) -> None:
+    """As Meilisearch does, which reads the body first."""
+    reply = await stand.call(method, f"/indexes/nope/{path}", body)
+
+    assert reply.error == (400, error)
