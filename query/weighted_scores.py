@@ -8,6 +8,7 @@ calls it: the merge of federated lists, and that of words with similarity. It mu
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import groupby, starmap
+from operator import truediv
 from typing import Any
 
 SAME_SCORE = 2.220446049250313e-16
@@ -27,16 +28,24 @@ _DISTANCES = {"asc": "near", "desc": "far"}
 def weighted_items(hit: Hit, weight: float) -> Sequence[Item]:
     """Return what a hit, with its score and score details, is compared by.
 
-    Where all ranked rules follow each other, theirs is the hit's own score. Elsewhere it is made of the rules' own; of
-    some of them the number of steps is guessed: near enough, but not always what the node reckoned with.
+    The hit's own score folds all ranked rules, so that of the last ones is what it leaves when those before are taken
+    out; where all follow each other it is the hit's own. Scores before that are made of the rules' own; of some of them
+    the number of steps is guessed: near enough, but not always what the node reckoned with.
     """
     details = sorted(hit["_rankingScoreDetails"].items(), key=lambda entry: entry[1]["order"])
     blocks = [(kind, list(own)) for kind, own in groupby(details, key=_sort_kind)]
-    single = sum(not kind for kind, _ in blocks) <= 1
+    last = max((place for place, (kind, _) in enumerate(blocks) if not kind), default=-1)
+    if any(kind == "similarity" for kind, _ in blocks):
+        last = -1  # the hit's own score is its similarity
     items: list[Item] = []
-    for kind, own in blocks:
+    before = (1, 1)
+    for place, (kind, own) in enumerate(blocks):
         if not kind:
-            items.append(("score", (hit["_rankingScore"] if single else _folded(starmap(_rank, own))) * weight))
+            rank, steps = before
+            ranks = list(starmap(_rank, own))
+            score = hit["_rankingScore"] * steps - (rank - 1) if place == last else truediv(*_folded((1, 1), ranks))
+            items.append(("score", score * weight))
+            before = _folded(before, ranks)
             continue
         for _, detail in own:
             if kind == "similarity":
@@ -89,13 +98,13 @@ def _rank(name: str, detail: Mapping[str, Any]) -> tuple[int, int]:
     return share.numerator, share.denominator
 
 
-def _folded(block: Iterable[tuple[int, int]]) -> float:
-    """Return one score of several rules: each later one divides the last step of those before it."""
-    rank, steps = 1, 1
+def _folded(before: tuple[int, int], block: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Return several rules as one, behind those before: each later one divides the last step of those before it."""
+    rank, steps = before
     for inner, inner_steps in block:
         rank = max(rank - 1, 0) * inner_steps + inner
         steps *= inner_steps
-    return rank / steps
+    return rank, steps
 
 
 def _by_value(kind: str, left: Any, right: Any) -> int:

@@ -7,10 +7,10 @@ import pytest
 from query.weighted_scores import SAME_SCORE, compare_scores, compare_weighted, weighted_items
 
 
-def hit(**details: Any) -> dict[str, Any]:
-    """Return a hit with these rules, in this order."""
+def hit(score: float = 0.8, /, **details: Any) -> dict[str, Any]:
+    """Return a hit with this score and these rules, in this order."""
     ordered = {name: {"order": order, **detail} for order, (name, detail) in enumerate(details.items())}
-    return {"_rankingScore": 0.8, "_rankingScoreDetails": ordered}
+    return {"_rankingScore": score, "_rankingScoreDetails": ordered}
 
 
 WORDS = {"matchingWords": 3, "maxMatchingWords": 3, "score": 1.0}
@@ -28,23 +28,25 @@ TYPO = {"typoCount": 0, "maxTypoCount": 3, "score": 1.0}
         (hit(**{"_geoPoint(1, 2):desc": {"distance": 7}}), [("far", 7)]),
         (
             hit(
+                82 / 84,
                 **{
                     "words": WORDS,
                     "typo": TYPO,
                     "proximity": {"score": 5 / 7},
                     "n:asc": {"value": 0},
                     "x": {"score": 1},
-                }
+                },
             ),
             [("score", 82 / 84 / 2), ("asc", 0), ("score", 0.5)],
         ),
         (
             hit(
+                3 / 27,
                 **{
                     "exactness": {"matchingWords": 0, "maxMatchingWords": 2, "score": 1 / 9},
                     "n:asc": {"value": 0},
                     "words": WORDS,
-                }
+                },
             ),
             [("score", 1 / 18), ("asc", 0), ("score", 0.5)],
         ),
@@ -86,3 +88,13 @@ def test_first_difference_decides(left: Any, right: Any, verdict: int | None) ->
 def test_scores_nearer_than_meilisearch_tells_are_equal() -> None:
     """Both sums of the same shares, in another order."""
     assert compare_scores(0.5, 0.5 + SAME_SCORE) == 0
+
+
+def test_rules_behind_a_sort_count_as_the_node_has_reckoned() -> None:
+    """A position that is the best of 11 and two of three steps of exactness are 32 of 33, not two of three."""
+    first = {"words": {"matchingWords": 1, "maxMatchingWords": 1}, "typo": {"typoCount": 0, "maxTypoCount": 1}}
+    last = {"wordPosition": {"score": 1.0}, "exactness": {"matchType": "matchesStart", "score": 2 / 3}}
+
+    items = weighted_items(hit(65 / 66, **first, **{"n:asc": {"value": 1}}, **last), 0.5)
+
+    assert [value for _, value in items] == pytest.approx([0.5, 1, 32 / 33 / 2])
