@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 import orjson
 
-from schemas.errors import InvalidRequestError, MiroirError
+from schemas.errors import ConfigurationError, InvalidRequestError, MiroirError
 from schemas.ids import IndexUid
 from schemas.requests import Request, build_request
 
@@ -31,17 +31,38 @@ POLL_S = 0.1
 """How often something awaited is looked at."""
 
 
+ANOTHER_URL = "--url names another"
+"""What to do where the URL is not a query service's."""
+
+_PORT_MAX = 65535
+
+
+class Answer(dict[str, Any]):
+    """A JSON object that was answered; a field that it lacks is an error of ours, for another service has answered."""
+
+    def __init__(self, fields: Mapping[str, Any], action: str) -> None:
+        super().__init__(fields)
+        self._action = action
+
+    def __missing__(self, field: str) -> Any:
+        text = f"answered without {field!r}; is it a query service of this version? {ANOTHER_URL}"
+        raise MiroirError(f"{self._action}: {text}")
+
+
 class QueryClient:
     """A connection to a query service.
 
     Args:
         url: ``http://host:port``.
         key: its master key; None where it has none.
+
+    Raises:
+        ConfigurationError: the URL is of another form.
     """
 
     def __init__(self, url: str, key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.url = url.rstrip("/")
+        self.url = _checked(url).rstrip("/")
         self._http = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
 
     async def __aenter__(self) -> Self:
@@ -88,10 +109,14 @@ class QueryClient:
         """Return the JSON object that the service answers with; empty where it answers with nothing.
 
         Raises:
-            MiroirError: it does not answer, or with no success; the text has its code and message.
+            MiroirError: it does not answer, or with no success; the text has its code and message. Or what is to be
+                sent is no JSON, or what is answered is not what a query service answers.
         """
-        body = orjson.dumps(json) if json is not None else content
-        return _fields(await self._answer(method, path, body, **options))
+        try:
+            body = orjson.dumps(json) if json is not None else content
+        except orjson.JSONEncodeError as error:
+            raise MiroirError(f"{method} {self.url}{path}: {error}") from error
+        return self._fields(await self._answer(method, path, body, **options))
 
     async def post_documents(self, index: IndexUid, lines: bytes, *, id_field: str | None = None) -> int:
         """Post documents as NDJSON; return their task once they are in the log.
@@ -102,7 +127,7 @@ class QueryClient:
         headers = {"Content-Type": "application/x-ndjson"}
         options = {} if id_field is None else {"primaryKey": id_field}
         answer = await self._answer("POST", f"/indexes/{index}/documents", lines, headers=headers, params=options)
-        task = int(_fields(answer)["taskUid"])
+        task = int(self._fields(answer)["taskUid"])
         if WRITTEN_HEADER not in answer.headers:
             # A token names positions in the log. A post that failed at once has none, and its task says why.
             await self.finished_task(task)
@@ -146,24 +171,41 @@ class QueryClient:
         headers = {"Content-Type": "application/json", **options.pop("headers", {})}
         try:
             answer = await self._http.request(method, path, content=body, headers=headers, **options)
-        except httpx.TransportError as error:
-            hint = "is it running? `miroir up` starts a local one; --url names another"
+        except httpx.RequestError as error:
+            hint = f"is it running? `miroir up` starts a local one; {ANOTHER_URL}"
             raise MiroirError(f"query service {self.url}: {type(error).__name__}: {error}; {hint}") from error
         if not answer.is_success:
             raise _to_error(answer, f"{method} {self.url}{path}")
         return answer
 
+    def _fields(self, answer: httpx.Response) -> Answer:
+        action = f"{answer.request.method} {self.url}{answer.request.url.path}"
+        found = _parsed(answer.content) if answer.content else {}
+        if not isinstance(found, dict):
+            raise MiroirError(f"{action}: answered with no JSON object, as a query service does; {ANOTHER_URL}")
+        return Answer(found, action)
 
-def _fields(answer: httpx.Response) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(answer.content) if answer.content else {}
-    return found
+
+def _checked(url: str) -> str:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        parts = httpx.URL("")
+    if parts.scheme in {"http", "https"} and parts.host and (parts.port or 1) <= _PORT_MAX:
+        return url
+    raise ConfigurationError("url", f"expected http://host:port or https://host:port, found {url!r}")
+
+
+def _parsed(content: bytes) -> object:
+    """Return what the JSON holds; None where it is none."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _to_error(answer: httpx.Response, action: str) -> MiroirError:
-    try:
-        body = orjson.loads(answer.content)
-    except orjson.JSONDecodeError:
-        body = {}
+    body = _parsed(answer.content)
     code = str(body.get("code", "")) if isinstance(body, dict) else ""
     message = str(body.get("message", "")) if isinstance(body, dict) else answer.text[:200]
     return MiroirError(f"{action}: {answer.status_code} {code}: {message}")

@@ -1,5 +1,6 @@
 """The query service's answers, as the command line takes them."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -8,7 +9,7 @@ from aiohttp.test_utils import TestServer
 
 from miroir.client import QueryClient
 from miroir.ports import HOST, free_port
-from schemas.errors import InvalidRequestError, MiroirError
+from schemas.errors import ConfigurationError, InvalidRequestError, MiroirError
 from schemas.ids import IndexUid, NodeId
 from schemas.requests import RebuildNode
 
@@ -103,6 +104,49 @@ async def test_call_nobody_listens_says_what_to_do() -> None:
         assert not await client.is_healthy()
         with pytest.raises(MiroirError, match=f"{url}.*miroir up"):
             await client.call("GET", "/health")
+
+
+@pytest.mark.parametrize("url", ["films", "http://", "ftp://films:1", "http://[::1", f"http://{HOST}:99999"])
+def test_url_of_another_form_is_refused_with_the_form(url: str) -> None:
+    """What nobody could connect to is said before anybody is asked, with what to give instead."""
+    with pytest.raises(ConfigurationError, match=r"url: expected http://host:port.*, found"):
+        QueryClient(url)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "said"),
+    [
+        (200, b"<html>hello</html>", {}, "no JSON object"),
+        (200, b"[1]", {}, "no JSON object"),
+        (200, b"{}", {}, "without 'epoch'"),
+        (200, b"not gzipped", {"Content-Encoding": "gzip"}, "DecodingError"),
+        (502, b"<html>bad gateway</html>", {}, "502 : <html>bad gateway</html>"),
+    ],
+    ids=["a page", "a list", "another service", "not decoded", "a proxy"],
+)
+async def test_call_of_what_is_no_query_service_says_so(
+    status: int, body: bytes, headers: dict[str, str], said: str
+) -> None:
+    """Whatever answers behind a URL, the error names the request, what is wrong with the answer, and the way on."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, body=body, headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/_miroir/status", answer)
+    async with TestServer(app, host=HOST) as server, QueryClient(str(server.make_url(""))) as client:
+        with pytest.raises(MiroirError, match=re.escape(said)) as raised:
+            (await client.call("GET", "/_miroir/status"))["epoch"]
+
+    assert client.url in str(raised.value)
+    assert status != 200 or "--url names another" in str(raised.value)
+
+
+async def test_call_with_a_number_beyond_json_is_refused(serve: Serve) -> None:
+    """Integers of more than 64 bits are nobody's."""
+    async with await serve("POST", "/x", 200, {}) as client:
+        with pytest.raises(MiroirError, match="64-bit"):
+            await client.call("POST", "/x", json={"limit": 10**20})
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "enqueued"])
