@@ -27,8 +27,15 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:  # a type or a union of types: they
 
 
 def build(value: object) -> bytes:
-    """Return a frozen value as JSON."""
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    """Return a frozen value as JSON.
+
+    Raises:
+        InvalidInputError: an integer in it has more than 64 bits, or a text is none of Unicode.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise InvalidInputError(str(error)) from error
 
 
 def parse(kind: type[T], data: bytes, *, name: str | None = None) -> T:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from agents.node_requests import WEIGHT_MAX
 from miroir.client import QueryClient
 from miroir.cluster_view import ClusterView
 from miroir.commands.terminal import (
@@ -47,7 +48,11 @@ REBUILT_S = 24 * 3600.0
 app = typer.Typer(help="List, add, drain, replace, remove and rebuild nodes.", no_args_is_help=True)
 
 Node = Annotated[str, typer.Argument(help="The node's name in the cluster.")]
-Weight = Annotated[float | None, typer.Option("--weight", help="Its share of shards relative to others; a new one: 1.")]
+Weight = Annotated[
+    float | None,
+    # A number that is none would be sent as if no weight were given.
+    typer.Option("--weight", min=0.0, max=WEIGHT_MAX, help="Its share of shards relative to others; a new one: 1."),
+]
 Zone = Annotated[str | None, typer.Option("--zone", help="Copies of a shard avoid sharing one; a new one: none.")]
 Group = Annotated[int | None, typer.Option("--group", min=0, help="Its replica group; a new one: 0.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until it is done.")]

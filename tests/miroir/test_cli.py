@@ -46,9 +46,15 @@ def test_command_alone_is_what_it_is_among_all(name: str) -> None:
     [
         (("dead", "show", "none"), 1, "TOPIC/PARTITION/OFFSET"),
         (("search", "films", "--limit", "-1"), 2, "--limit"),
+        (("plan", "add", "n", "--weight", "nan"), 2, "--weight"),
+        (("node", "add", "n", "http://n:1", "--weight", "inf"), 2, "--weight"),
+        (("plan", "add", "n", "--group", "1" + 20 * "0"), 1, "64-bit"),
         (("nonsense",), 2, "nonsense"),
     ],
-    ids=["an error of ours", "a wrong option", "no such command"],
+    ids=[
+        *("an error of ours", "a wrong option", "no number", "no finite number", "too large a number"),
+        "no such command",
+    ],
 )
 def test_command_that_fails_says_why_and_ends_with_its_code(
     tmp_path: Path, arguments: tuple[str, ...], code: int, text: str

@@ -36,6 +36,12 @@ class Sample:
     ranges: tuple[tuple[int, int], ...] = ()
 
 
+def test_build_refuses_an_integer_that_no_reader_takes() -> None:
+    """One of more than 64 bits is said to be the caller's fault, not ours."""
+    with pytest.raises(InvalidInputError, match="64-bit"):
+        build(Sample("a", 10**20))
+
+
 def test_build_writes_compact_json_in_the_order_of_the_fields() -> None:
     """The bytes are what docs/wire.md says, so that other languages can read and write them."""
     assert build(Sample("a", 1, 0.5, flag=True, ranges=((1, 2),))) == (
