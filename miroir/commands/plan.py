@@ -76,6 +76,8 @@ def index(
     url: Url = None,
 ) -> None:
     """If an index had more or fewer copies, or were in other groups."""
+    if replication is None and not groups:
+        raise typer.BadParameter("nothing to change: give --replication or --group")
     wanted = tuple(sorted(set(groups))) if groups else None
     _show(UpdateIndex(IndexUid(uid), replication, wanted), directory, url, as_json=as_json)
 

@@ -48,11 +48,19 @@ def test_command_alone_is_what_it_is_among_all(name: str) -> None:
         (("search", "films", "--limit", "-1"), 2, "--limit"),
         (("plan", "add", "n", "--weight", "nan"), 2, "--weight"),
         (("node", "add", "n", "http://n:1", "--weight", "inf"), 2, "--weight"),
+        (("plan", "index", "films"), 2, "give --replication or --group"),
         (("plan", "add", "n", "--group", "1" + 20 * "0"), 1, "64-bit"),
         (("nonsense",), 2, "nonsense"),
     ],
     ids=[
-        *("an error of ours", "a wrong option", "no number", "no finite number", "too large a number"),
+        *(
+            "an error of ours",
+            "a wrong option",
+            "no number",
+            "no finite number",
+            "nothing to plan",
+            "too large a number",
+        ),
         "no such command",
     ],
 )

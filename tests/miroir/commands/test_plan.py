@@ -53,7 +53,12 @@ def test_plan_of_what_would_be_refused_warns(local_stack: LocalStack) -> None:
 
 def test_plan_of_what_is_not_there_is_refused(local_stack: LocalStack) -> None:
     """With its name."""
-    for command in (("drain", "nobody"), ("remove", "nobody"), ("replace", "nobody", "other"), ("index", "nobody")):
+    for command in (
+        ("drain", "nobody"),
+        ("remove", "nobody"),
+        ("replace", "nobody", "other"),
+        ("index", "nobody", "--replication", "2"),
+    ):
         assert "nobody" in local_stack.run("plan", *command, code=1).err
 
 
