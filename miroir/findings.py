@@ -175,11 +175,7 @@ def _key_cure(variable: str) -> str:
 
 def _kafka_security(settings: Settings) -> Iterator[Finding]:
     sasl = settings.kafka_security_protocol.startswith("SASL")
-    named = settings.kafka_sasl_username is not None
-    if sasl and not (named and settings.kafka_sasl_password is not None):
-        cure = "set kafka_sasl_username and kafka_sasl_password"
-        yield Finding(Level.FAULT, "setting kafka_security_protocol", "SASL without user or password", cure)
-    if named and not sasl:
+    if settings.kafka_sasl_username is not None and not sasl:
         found = f"a user is given, but {settings.kafka_security_protocol} sends none"
         yield Finding(Level.WARNING, "setting kafka_sasl_username", found, "set kafka_security_protocol to SASL_SSL")
     if settings.kafka_security_protocol == "SASL_PLAINTEXT" and settings.kafka_sasl_mechanism == "PLAIN":

@@ -89,7 +89,7 @@ class Settings(BaseModel):
         SecretStr(""), description="Master key of the nodes; used to make and derive their keys, never sent otherwise."
     )
 
-    http_host: str = Field("127.0.0.1", description="Address that the process listens on.")
+    http_host: str = Field("127.0.0.1", min_length=1, description="Address that the process listens on.")
     http_port: Port = Field(7700, description="Port of the query service; 0 chooses a free one.")
     worker_http_port: Port = Field(7800, description="Port of a worker's /metrics and /health; 0 chooses a free one.")
 
@@ -193,11 +193,25 @@ def parse_settings(environment: Mapping[str, str], file: Mapping[str, Any] | Non
         if key.startswith(PREFIX) and key != FILE_KEY:
             found[_known(key.removeprefix(PREFIX).lower(), key)] = value
     try:
-        return Settings(**found)
+        settings = Settings(**found)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        key = str(first["loc"][0])
-        raise ConfigurationError(f"{key} ({PREFIX}{key.upper()})", first["msg"]) from None
+        raise _refused(str(first["loc"][0]), first["msg"].removeprefix("Value error, ")) from None
+    _check_login(settings)
+    return settings
+
+
+def _check_login(settings: Settings) -> None:
+    if settings.kafka_security_protocol in {"SASL_PLAINTEXT", "SASL_SSL"}:
+        needed = f"needed with kafka_security_protocol {settings.kafka_security_protocol}"
+        if not settings.kafka_sasl_username:
+            raise _refused("kafka_sasl_username", needed)
+        if settings.kafka_sasl_password is None or not settings.kafka_sasl_password.get_secret_value():
+            raise _refused("kafka_sasl_password", needed)
+
+
+def _refused(name: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(f"{name} ({PREFIX}{name.upper()})", reason)
 
 
 def _known(name: str, key: str) -> str:

@@ -61,7 +61,6 @@ def test_good_settings_have_nothing_to_say() -> None:
         ({"node_master_key": ""}, "setting node_master_key", Level.FAULT),
         ({"node_master_key": "short"}, "setting node_master_key", Level.FAULT),
         ({"node_master_key": GOOD["MIROIR_MASTER_KEY"]}, "setting node_master_key", Level.WARNING),
-        ({"kafka_security_protocol": "SASL_SSL"}, "setting kafka_security_protocol", Level.FAULT),
         ({"kafka_sasl_username": "u"}, "setting kafka_sasl_username", Level.WARNING),
         (
             {"kafka_security_protocol": "SASL_PLAINTEXT", "kafka_sasl_username": "u", "kafka_sasl_password": "p"},

@@ -92,6 +92,23 @@ def test_name_of_the_file_is_no_setting() -> None:
             "SASL_SSL",
             id="an unknown protocol",
         ),
+        pytest.param(
+            {"MIROIR_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "MIROIR_KAFKA_SASL_PASSWORD": SECRET},
+            {},
+            "MIROIR_KAFKA_SASL_USERNAME",
+            "needed with kafka_security_protocol SASL_SSL",
+            id="SASL without a user",
+        ),
+        pytest.param(
+            {"MIROIR_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "MIROIR_KAFKA_SASL_PASSWORD": ""},
+            {"kafka_sasl_username": "worker"},
+            "MIROIR_KAFKA_SASL_PASSWORD",
+            "needed with kafka_security_protocol SASL_PLAINTEXT",
+            id="SASL without a password",
+        ),
+        pytest.param(
+            {"MIROIR_HTTP_HOST": ""}, {}, "MIROIR_HTTP_HOST", "at least 1", id="every address, by an oversight"
+        ),
         pytest.param({"MIROIR_POST_BYTES_MAX": "1"}, {}, "MIROIR_POST_BYTES_MAX", "1048576", id="too small a post"),
         pytest.param({"MIROIR_POST_BYTES_MAX": "1e9"}, {}, "MIROIR_POST_BYTES_MAX", "integer", id="a fraction"),
     ],
@@ -106,6 +123,7 @@ def test_bad_setting_is_refused_with_key_and_reason(
     assert key in caught.value.key
     assert reason in caught.value.reason
     assert key in str(caught.value)
+    assert "Value error" not in str(caught.value)
 
 
 def test_bad_secret_is_refused_without_being_shown() -> None:
