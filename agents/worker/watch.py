@@ -14,10 +14,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from agents.worker.metrics import WorkerMetrics
 from schemas.config import Settings
+from schemas.errors import ConfigurationError
 
 
 async def start_watch(settings: Settings, metrics: WorkerMetrics, health: Callable[[], Mapping[str, object]]) -> None:
-    """Serve until cancelled."""
+    """Serve until cancelled.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
+    """
 
     async def serve_metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -32,7 +37,10 @@ async def start_watch(settings: Settings, metrics: WorkerMetrics, health: Callab
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.http_host, settings.worker_http_port).start()
+        try:
+            await web.TCPSite(runner, settings.http_host, settings.worker_http_port).start()
+        except OSError as error:
+            raise ConfigurationError("worker_http_port", str(error)) from error
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

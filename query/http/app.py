@@ -198,16 +198,21 @@ def main() -> int:
     tune_garbage_collection()
     loop = _new_loop()
     _log.info("the query service starts", extra={"host": configured.http_host, "port": configured.http_port})
-    web.run_app(
-        make_app(configured, lambda: kafka_parts(configured)),
-        host=configured.http_host,
-        port=configured.http_port,
-        print=None,
-        access_log=None,
-        shutdown_timeout=SHUTDOWN_S,
-        keepalive_timeout=KEEPALIVE_S,
-        loop=loop,
-    )
+    try:
+        web.run_app(
+            make_app(configured, lambda: kafka_parts(configured)),
+            host=configured.http_host,
+            port=configured.http_port,
+            print=None,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_S,
+            keepalive_timeout=KEEPALIVE_S,
+            loop=loop,
+        )
+    except OSError as error:
+        reason = ConfigurationError("http_port", str(error))
+        _log.error("the query service cannot go on", extra={"reason": str(reason)})
+        return 1
     return 0
 
 

@@ -1,6 +1,7 @@
 """What a worker answers to probes."""
 
 import asyncio
+import socket
 from collections.abc import Mapping
 
 import aiohttp
@@ -10,6 +11,7 @@ from agents.worker.metrics import WorkerMetrics
 from agents.worker.watch import start_watch
 from miroir.ports import HOST, free_port
 from schemas.config import parse_settings
+from schemas.errors import ConfigurationError
 from tests.background import background
 
 NODE_KEY = "a-master-key-of-nodes"
@@ -40,3 +42,13 @@ async def test_health_tells_whether_a_worker_has_its_share(status: str, code: in
             assert metrics.status == 200
 
     assert found == (code, {"status": status, "worker": "w1"})
+
+
+async def test_port_that_is_taken_is_named() -> None:
+    """Two workers on one machine need two ports: the error says which setting it is."""
+    with socket.create_server((HOST, 0)) as taken:
+        port = str(taken.getsockname()[1])
+        settings = parse_settings({"MIROIR_HTTP_HOST": HOST, "MIROIR_WORKER_HTTP_PORT": port})
+
+        with pytest.raises(ConfigurationError, match=f"worker_http_port.*{port}.*in use"):
+            await start_watch(settings, WorkerMetrics(), dict)

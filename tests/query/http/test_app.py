@@ -3,13 +3,15 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
 from miroir.broker import EmbeddedBroker, broker_binary
-from miroir.ports import free_port
+from miroir.ports import HOST, free_port
 from miroir.processes import end_with_parent
 from miroir.status_table import faults
 from schemas.errors import ConfigurationError
@@ -43,6 +45,21 @@ async def test_process_with_a_wrong_setting_says_which() -> None:
 
     assert process.returncode == 2
     assert b"MIROIR_HTTP_PORT" in errors
+    assert b"Traceback" not in errors
+
+
+@pytest.mark.slow
+async def test_process_whose_port_is_taken_says_so() -> None:
+    """It ends with a line of the log that names the setting, and no trace."""
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        process = await _start({"MIROIR_HTTP_PORT": str(port), "MIROIR_KAFKA": f"{HOST}:{free_port()}"})
+        _, errors = await process.communicate()
+
+    line = orjson.loads(errors.splitlines()[-1])
+    assert process.returncode == 1
+    assert "http_port" in line["reason"]
+    assert str(port) in line["reason"]
     assert b"Traceback" not in errors
 
 
