@@ -52,20 +52,25 @@ async def produce(
     """Append the documents to the index's topic and return where they went.
 
     Raises:
-        InvalidInputError: a document has no id or a bad one; names its place. Those before it are in the log.
+        InvalidInputError: a document has no id or a bad one, or is no document; names its place, and how many are in
+            the log.
         LogError: Kafka is away or refuses.
     """
     produced = Produced()
     batch: list[Append] = []
     held = read = 0
-    for document in documents:
-        batch.append(_append(index, document, id_field))
-        held += len(document.value)
-        read = document.bytes_read
-        if len(batch) >= BATCH_RECORDS or held >= BATCH_BYTES:
-            await _send(writer, batch, produced)
-            batch, held = [], 0
-            report(produced.documents, read)
+    try:
+        for document in documents:
+            batch.append(_append(index, document, id_field))
+            held += len(document.value)
+            read = document.bytes_read
+            if len(batch) >= BATCH_RECORDS or held >= BATCH_BYTES:
+                await _send(writer, batch, produced)
+                batch, held = [], 0
+                report(produced.documents, read)
+    except InvalidInputError as error:
+        rest = f"the first {produced.documents:,} documents are in the log, none after them"
+        raise InvalidInputError(f"{error}; {rest}") from error
     await _send(writer, batch, produced)
     report(produced.documents, read)
     return produced

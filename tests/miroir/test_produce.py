@@ -104,3 +104,14 @@ def test_id_field_of_another_or_absent_field_is_refused(wanted: str | None, firs
     """A field that is not the index's, or is not in the documents, is refused before anything is produced."""
     with pytest.raises(InvalidInputError):
         id_field_of(make_index(), wanted, first)
+
+
+async def test_produce_that_stops_says_how_many_documents_are_in_the_log() -> None:
+    """What was sent before the bad document stays, and what was not yet sent is not counted."""
+    writer = ListWriter()
+    documents = [make_document({"id": each}, each) for each in range(BATCH_RECORDS + 1)]
+
+    with pytest.raises(InvalidInputError, match=f"line 7: .*; the first {BATCH_RECORDS:,} documents are in the log"):
+        await produce(writer, make_index(), [*documents, make_document({"id": None}, 7)], id_field="id")
+
+    assert sum(map(len, writer.partitions.values())) == BATCH_RECORDS
