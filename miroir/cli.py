@@ -13,7 +13,7 @@ from importlib import import_module
 import typer
 from rich.markup import escape
 
-from miroir.commands.terminal import FAILED, err
+from miroir.commands.terminal import FAILED, INTERRUPTED, err
 from schemas.errors import MiroirError, NoBrokerError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -67,6 +67,9 @@ def main() -> None:
     except MiroirError as error:
         err.print(f"[bold red]miroir:[/] {escape(told(error))}", soft_wrap=True)
         sys.exit(FAILED)
+    except KeyboardInterrupt:
+        # While a command is imported; once it runs, typer ends it with the same code.
+        sys.exit(INTERRUPTED)
 
 
 def told(error: MiroirError) -> str:

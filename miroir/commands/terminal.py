@@ -23,6 +23,9 @@ from schemas.config import Settings
 FAILED = 1
 """Exit code of a command that failed or found faults; a wrong command line is 2."""
 
+INTERRUPTED = 130
+"""Exit code of a command that was interrupted."""
+
 PIPE_WIDTH = 160
 """Columns of a table that is not printed on a terminal: nothing says how wide it may be."""
 

@@ -1,5 +1,7 @@
 """The command line as a whole: what there is, how it ends."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,23 @@ from miroir.cli import GROUPS, make_app
 from miroir.ports import HOST, free_port
 from miroir.stack_state import SETTINGS_FILE
 from tests.miroir.local_stack import run_miroir
+
+INTERRUPTED_WHILE_IT_IMPORTS = """
+import sys
+from miroir.cli import main
+
+
+class Interruption:
+    def find_spec(self, name, path, target=None):
+        if name == "miroir.commands.verify":
+            raise KeyboardInterrupt
+
+
+sys.meta_path.insert(0, Interruption())
+sys.argv = ["miroir", "verify"]
+main()
+"""
+"""A process that is interrupted at one point, and at no other."""
 
 COMMANDS = {
     *("up", "down", "demo", "status", "produce", "search", "verify", "doctor"),
@@ -85,3 +104,11 @@ def test_command_that_reaches_no_kafka_says_which_and_what_to_do(tmp_path: Path)
     assert (ran.code, ran.out) == (1, "")
     assert f"miroir: Kafka {address} does not answer; is it running? `miroir up` starts one" in ran.err
     assert "MIROIR_KAFKA" in ran.err
+
+
+def test_command_interrupted_before_it_runs_ends_without_a_traceback() -> None:
+    """Importing what a command needs takes a second on a busy machine: who thinks better of it then is told nothing."""
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_IT_IMPORTS]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
