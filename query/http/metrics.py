@@ -119,8 +119,17 @@ class Metrics:
         for topic, count in views.skipped.items():
             self._skipped.labels(topic).set(count)
         for index in views.topology.indexes.values():
-            self._observe_index(views, index, lag_records_max)
+            # Nothing is applied before the primary key is known: there is nothing that a copy could lack.
+            if index.primary_key is not None:
+                self._observe_index(views, index, lag_records_max)
+        self._forget_nodes(views)
         return generate_latest(self._registry)
+
+    def _forget_nodes(self, views: Views) -> None:
+        """Drop the latencies of nodes that are not in the cluster any more."""
+        for node in self._latency_of.keys() - views.topology.nodes.keys():
+            self._node_latency.remove(node)
+            del self._latency_of[node]
 
     def _observe_index(self, views: Views, index: IndexRecord, lag_records_max: int) -> None:
         topology, progress = views.topology, views.progress

@@ -1,11 +1,13 @@
 """Metrics in Prometheus' form: counted as they happen, gauges read from the views."""
 
+from dataclasses import replace
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from query.http.metrics import Metrics
 from query.http.views import Views
 from schemas.dead_letters import build_dead_letter, build_dead_letter_key
-from schemas.events import ClusterValue, IndexRecord, ReplicaRecord, build_key, build_value
+from schemas.events import ClusterValue, IndexRecord, NodeRecord, ReplicaRecord, build_key, build_value
 from schemas.ids import Attempt, Incarnation, IndexUid, NodeId, Offset, Partition, Position, SettingsVersion, ShardId
 from schemas.progress import Progress, build_progress, build_progress_key
 from streams.log import LogBatch, LogRecord
@@ -57,6 +59,14 @@ def views_of_two_copies() -> Views:
     return views
 
 
+def views_of_nodes() -> Views:
+    """Return views in which there are two nodes and nothing else."""
+    views = Views(lag_records_max=10, away=frozenset)
+    nodes = [NodeRecord(node, f"http://{node}:7700") for node in NODES]
+    views.fold([batch(CLUSTER, *((build_key(node).encode(), build_value(node)) for node in nodes))])
+    return views
+
+
 def values(text: bytes) -> dict[tuple[str, str], float]:
     """Return the samples by name and by their labels' values."""
     return {
@@ -101,9 +111,34 @@ def test_counters_count_searches_nodes_and_documents() -> None:
     metrics.observe_node(NODES[0], 0.25)
     metrics.count_produced(7)
 
-    found = values(metrics.render(Views(lag_records_max=10, away=frozenset), nodes_away=0, lag_records_max=10))
+    found = values(metrics.render(views_of_nodes(), nodes_away=0, lag_records_max=10))
 
     assert [found["miroir_searches_total", outcome] for outcome in ("ok", "failed")] == [2, 1]
     assert (found["miroir_search_seconds_sum", ""], found["miroir_search_seconds_count", ""]) == (1.5, 3)
     assert found["miroir_node_search_seconds_sum", "n1"] == 0.25
     assert found["miroir_documents_produced_total", ""] == 7
+
+
+def test_index_without_a_primary_key_raises_no_alarm() -> None:
+    """Nothing is applied to it yet, so that no copy lacks anything: `miroir status` says nothing of it either."""
+    views = Views(lag_records_max=10, away=frozenset)
+    index = replace(INDEX, primary_key=None)
+    copy = ReplicaRecord(INDEX.uid, INDEX.incarnation, ShardId(0), NODES[0], Attempt(1))
+    cluster: tuple[ClusterValue, ...] = (copy, index)
+    views.fold([batch(CLUSTER, *((build_key(value).encode(), build_value(value)) for value in cluster))])
+
+    found = values(Metrics().render(views, nodes_away=0, lag_records_max=10))
+
+    assert not found.get(("miroir_shards_below_replication", "films"))
+    assert not found.get(("miroir_replicas_not_readable", "films"))
+
+
+def test_latencies_of_a_node_that_is_gone_are_dropped() -> None:
+    """A cluster whose nodes are replaced again and again has as many series as it has nodes."""
+    metrics = Metrics()
+    for node in (*NODES, NodeId("gone")):
+        metrics.observe_node(node, 0.01)
+
+    found = values(metrics.render(views_of_nodes(), nodes_away=0, lag_records_max=10))
+
+    assert {node for name, node in found if name == "miroir_node_search_seconds_count"} == set(NODES)
