@@ -44,8 +44,8 @@ PAUSE_S = 0.4
 REQUEST_S = 0.05
 """Most that a question to a node is under way."""
 
-NO_TIME_S = 0.001
-"""A round that takes less had no time to ask anybody."""
+NO_TIME_S = 2 * REQUEST_S
+"""A round that ends sooner had no time to hear from everybody: a question and its answer may be under way as long."""
 
 EXCUSE_S = SEARCH_S + 2 * VIEW_S + PROBE_INTERVAL_S + PROBE_TIMEOUT_S
 """So long a copy may be whole before a search must find it: one is under way, its view old, the node unproven."""
@@ -221,7 +221,7 @@ class Searcher:
 
 
 def _lost(rounds: Sequence[RoundTrace]) -> Collection[ShardId]:
-    """Return the shards without an answer; where a round had no time left, those that the one before had waited for.
+    """Return the shards without an answer; where a round had too little time left, those that the one before had lost.
 
     Keys leave time for what they are asked for.
     """
