@@ -13,12 +13,16 @@ from miroir.node.engine.flatten import Leaf, flatten, is_under, leaf_text, value
 from miroir.node.engine.geo import read_point
 from miroir.node.engine.index_settings import IndexSettings
 from miroir.node.engine.tokens import Tokenizer, facet_form
+from miroir.node.protocol.errors import ApiError
 from schemas.attribute_patterns import is_within
 
 NUMBER, STRING, STATE, WORD_COUNT = 0, 1, 2, 3
 """Kinds of facet values: numbers, texts in facet form, states of a field, number of words in a field."""
 
 EXISTS, IS_NULL, IS_EMPTY = "exists", "null", "empty"
+
+FIELDS_MAX = 65_535
+"""An index numbers fields with 16 bits, as a real node does; names nested in objects are fields, too."""
 
 WORD_BYTES_MAX = 250
 POSITIONS_MAX = 65_536
@@ -52,7 +56,11 @@ class EntryMaker:
         self._searchable: dict[str, bool] = {}
 
     def make(self, document: Mapping[str, Any]) -> Entries:
-        """Return the entries of ``document``."""
+        """Return the entries of ``document``.
+
+        Raises:
+            ApiError: the index would have too many fields.
+        """
         entries = Entries({}, set())
         leaves = flatten(document)
         for name in document:
@@ -67,6 +75,8 @@ class EntryMaker:
         """Return the number of a field, a new one for a new name."""
         number = self._numbers.get(name)
         if number is None:
+            if len(self._numbers) >= FIELDS_MAX:
+                raise too_many_fields()
             number = self._numbers[name] = len(self._numbers)
         return number
 
@@ -119,6 +129,11 @@ class EntryMaker:
                     names.add(name)
                 name = name.rpartition(".")[0]  # noqa: PLW2901 - a name's parents exist too
         return names
+
+
+def too_many_fields() -> ApiError:
+    """Return the error for an index that has no number left for another field."""
+    return ApiError("max_fields_limit_exceeded", "A document cannot contain more than 65,535 fields.")
 
 
 def _add_state(name: str, value: Any, facets: set[FacetKey]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import orjson
 
 from miroir.node.engine import bitmaps
+from miroir.node.engine.entries import FIELDS_MAX, too_many_fields
 from miroir.node.engine.filter_evaluation import ErrorStyle, evaluate_filter
 from miroir.node.engine.filters import parse_filter
 from miroir.node.engine.geo import check_geo
@@ -25,9 +26,6 @@ from miroir.node.protocol.payload import parse_documents
 from miroir.node.protocol.tasks import Outcome
 from schemas.errors import InvalidRequestError
 from schemas.meilisearch_settings import merge_settings
-
-FIELDS_MAX = 65_535
-"""A real node numbers fields with 16 bits: a document with more fails its own task, whose message does not name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +245,7 @@ class _DocumentRun:
         self._catalog = catalog
         self._read_payload = read_payload
         self._changes: dict[str, dict[str, Any] | None] = {}
+        self._fields = set(record.field_numbers)
 
     def take(self, task: BatchTask) -> Outcome:
         """Fold one task in; a refusal of its ids touches nothing else."""
@@ -273,8 +272,11 @@ class _DocumentRun:
             documents = parse_documents(task.options["content"], payload, delimiter=task.options.get("delimiter", ","))
         primary_key = self._settle_primary_key(task, documents)
         keyed = [(read_id(document, primary_key or ""), document) for document in documents]
-        if any(len(document) > FIELDS_MAX for document in documents):
-            raise ApiError("max_fields_limit_exceeded", "A document cannot contain more than 65,535 fields.")
+        # One whose own names are too many fails by itself; nested names show only later, and fail the whole batch.
+        fields = self._fields.union(*documents)
+        if len(fields) > FIELDS_MAX:
+            raise too_many_fields()
+        self._fields = fields
         if self._record.primary_key is None:
             self._record.primary_key = primary_key
         skips = task.options.get("skip_creation", False)

@@ -165,6 +165,31 @@ def test_batch_that_fails_leaves_no_trace() -> None:
     assert bench.postings() == before
 
 
+def test_fields_beyond_what_an_index_can_number_fail_their_own_task() -> None:
+    """An index has 65,535 fields at most, of all its documents together; a task with more is refused alone."""
+    bench = Bench()
+    bench.apply([("replace", [{"id": 1, **dict.fromkeys(map(str, range(40_000)), "apple")}])])
+
+    many = {"id": 2, **dict.fromkeys(map(str, range(40_000, 80_000)), "apple")}
+    outcomes = bench.apply([("replace", [many]), ("replace", [{"id": 3, "last": "pear"}])])
+
+    assert [outcome.error and outcome.error["code"] for outcome in outcomes] == ["max_fields_limit_exceeded", None]
+    assert [hit["id"] for hit in bench.search(q="pear")] == [3]
+    assert [hit["id"] for hit in bench.search(q="apple", attributesToRetrieve=["id"])] == [1]
+
+
+def test_nested_fields_beyond_what_an_index_can_number_are_refused() -> None:
+    """Names nested in objects count as fields, and words under them are not found in other documents."""
+    bench = Bench()
+
+    outcomes = bench.apply([("replace", [{"id": 1, "o": dict.fromkeys(map(str, range(70_000)), "apple")}])])
+    bench.apply([("replace", [{"id": 1}, {"id": 2, "t": "pear"}])])
+
+    assert [(outcome.error or {})["code"] for outcome in outcomes] == ["max_fields_limit_exceeded"]
+    assert bench.search(q="apple") == []
+    assert [hit["id"] for hit in bench.search(q="pear")] == [2]
+
+
 def test_delete_by_filter_removes_what_it_means() -> None:
     """A filter over the marker character drops one shard's documents."""
     bench = Bench()
