@@ -97,7 +97,9 @@ _TYPOS_ALLOWED = ((3, 0), (7, 1), (12, 2), (17, 3), (24, 4))
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     allowed = next((typos for length, typos in _TYPOS_ALLOWED if len(name.encode()) <= length), 5)
-    near = [(distance, own) for own in known if (distance := typos_between(name, own)) <= allowed] if allowed else []
+    # The difference in length is a lower bound: a name of a megabyte is compared with none.
+    alike = [own for own in known if abs(len(own) - len(name)) <= allowed] if allowed else []
+    near = [(distance, own) for own in alike if (distance := typos_between(name, own)) <= allowed]
     return f"did you mean `{min(near, key=lambda item: item[0])[1]}`? " if near else ""
 
 
