@@ -27,6 +27,9 @@ from miroir.node.protocol.tasks import Outcome
 from schemas.errors import InvalidRequestError
 from schemas.meilisearch_settings import merge_settings
 
+MESSAGE_MAX = 16_384
+"""Characters kept of a task's error, which may quote a whole document, and be every task's of its batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchTask:
@@ -69,7 +72,10 @@ def run_batch(
 
 
 def _failed(task: BatchTask, error: InvalidRequestError) -> Outcome:
-    return Outcome(task.uid, as_api_error(error).to_wire(), _empty_details(task))
+    told = as_api_error(error).to_wire()
+    if len(told["message"]) > MESSAGE_MAX:
+        told["message"] = f"{told['message'][:MESSAGE_MAX]}…"
+    return Outcome(task.uid, told, _empty_details(task))
 
 
 def _empty_details(task: BatchTask) -> dict[str, Any]:

@@ -38,8 +38,9 @@ WAITING_SEARCHES_MAX = 1_000
 WAITING_TASKS_MAX = 1_000
 """Posts whose bodies wait to be written; more wait with theirs unread by the queue."""
 
-LINE_BYTES_MAX = 64 * 1024 * 1024
-"""Longest line of the indexer: outcomes of a full batch stay far below."""
+LINE_BYTES_MAX = 256 * 1024 * 1024
+"""Longest line of the indexer: a full batch of tasks whose errors are as long as they may be, at six bytes a character,
+stays below."""
 
 RESTARTS_MAX = 5
 """An indexer that dies this often without finishing a batch will not do better the next time."""

@@ -12,8 +12,10 @@ from miroir.node.engine.search import search
 from miroir.node.engine.search_request import parse_search
 from miroir.node.indexing.batch import BatchTask, run_batch
 from miroir.node.indexing.ports import IndexRecord
+from miroir.node.protocol.batching import TASKS_MAX
 from miroir.node.protocol.tasks import Outcome
 from miroir.node.server.indexer import BatchStore
+from miroir.node.server.node import LINE_BYTES_MAX
 from miroir.node.sqlite.index_reader import SqliteIndexReader
 
 SETTINGS = {"filterableAttributes": ["tag", "n"], "sortableAttributes": ["n"]}
@@ -188,6 +190,18 @@ def test_nested_fields_beyond_what_an_index_can_number_are_refused() -> None:
     assert [(outcome.error or {})["code"] for outcome in outcomes] == ["max_fields_limit_exceeded"]
     assert bench.search(q="apple") == []
     assert [hit["id"] for hit in bench.search(q="pear")] == [2]
+
+
+def test_error_that_quotes_a_large_document_is_cut() -> None:
+    """What a full batch of failed tasks tells fits into the line in which the indexer tells it."""
+    bench = Bench()
+
+    outcomes = bench.apply([("replace", [{"text": "\0" * 1_000_000}]), ("replace", [{"id": 1, "text": "good"}])])
+
+    message = (outcomes[0].error or {})["message"]
+    assert message.startswith("Document doesn't have a `id` attribute: `{")
+    assert len(orjson.dumps(message)) * TASKS_MAX < LINE_BYTES_MAX
+    assert outcomes[1].error is None
 
 
 def test_delete_by_filter_removes_what_it_means() -> None:
