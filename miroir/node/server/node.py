@@ -252,7 +252,10 @@ class Node:
                 continue
             started_ns = time.time_ns()
             batch_uid, tasks = await self.in_queue(lambda uids=uids, now=started_ns: self._queue.start(uids, now))  # type: ignore[misc]
-            self.processing = frozenset(uids)
+            if not tasks:
+                # All of them were canceled since they were chosen.
+                continue
+            self.processing = frozenset(task.uid for task in tasks)
             self.processing_index = tasks[0].index_uid
             orders = [
                 {"uid": t.uid, "index_uid": t.index_uid, "kind": t.work.kind, "options": t.work.options} for t in tasks

@@ -104,17 +104,18 @@ class QueueStore:
         return [_read_task(row) for row in rows]
 
     def start(self, uids: Sequence[int], now_ns: int) -> tuple[int, list[Task]]:
-        """Mark tasks as processing; return their batch's uid and the tasks."""
+        """Mark those of some tasks that still wait as processing; return their batch's uid and these tasks."""
         batch_uid = self._next_batch
         marks = ",".join("?" * len(uids))
         with transaction(self._db):
             self._db.execute(
-                f"UPDATE tasks SET status = 'processing', started_ns = ?, batch_uid = ? WHERE uid IN ({marks})",  # noqa: S608 - only marks
+                "UPDATE tasks SET status = 'processing', started_ns = ?, batch_uid = ?"  # noqa: S608 - only marks
+                f" WHERE status = 'enqueued' AND uid IN ({marks})",
                 (now_ns, batch_uid, *uids),
             )
             self._set_counter("next_batch", batch_uid + 1)
         self._next_batch += 1
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM tasks WHERE uid IN ({marks}) ORDER BY uid", tuple(uids))  # noqa: S608 - only marks
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM tasks WHERE batch_uid = ? ORDER BY uid", (batch_uid,))  # noqa: S608 - constant
         return batch_uid, [_read_task(row) for row in rows]
 
     def finish(self, batch_uid: int, outcomes: Iterable[Outcome], *, started_ns: int, finished_ns: int) -> None:
