@@ -4,7 +4,7 @@ What always holds: a field that is None does not restrict. Who calls it: task ro
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from miroir.node.protocol.errors import ApiError
@@ -38,6 +38,7 @@ class TaskFilters:
 
     Attributes:
         dates: pairs of filter name (``beforeEnqueuedAt`` …) and exclusive bound in nanoseconds.
+        allowed: names and patterns of the indexes whose tasks the bearer may touch; tasks of no one index are not his.
     """
 
     uids: tuple[int, ...] | None = None
@@ -47,6 +48,11 @@ class TaskFilters:
     types: tuple[str, ...] | None = None
     canceled_by: tuple[int, ...] | None = None
     dates: tuple[tuple[str, int], ...] = ()
+    allowed: tuple[str, ...] | None = None
+
+    def narrowed(self, indexes: tuple[str, ...]) -> "TaskFilters":
+        """Return the filters of a bearer who may touch these indexes only: names and patterns, ``*`` for all."""
+        return self if "*" in indexes else replace(self, allowed=indexes)
 
 
 @dataclass(frozen=True, slots=True)

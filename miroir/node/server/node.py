@@ -60,7 +60,8 @@ class Node:
         self._queue = QueueStore(str(directory / QUEUE_FILE))
         self._queue.requeue()
         for task in self._queue.unfinished_own():
-            self._run_own(task, parse_selection(task.work.options["query"], task.work.kind))
+            filters = parse_selection(task.work.options["query"], task.work.kind)
+            self._run_own(task, filters.narrowed(tuple(task.work.options["indexes"])))
         self._catalog: CatalogReader | None = None
         self._keys: dict[str, Key] = {}
         self._searches = 0

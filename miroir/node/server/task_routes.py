@@ -41,11 +41,7 @@ async def list_tasks(request: web.Request) -> web.Response:
 def permit_page(request: web.Request, indexes: tuple[str, ...]) -> Any:
     """Return the page asked for, narrowed to the indexes the bearer may see."""
     page = parse_page(request.query)
-    if "*" in indexes:
-        return page
-    wanted = page.filters.index_uids
-    allowed = indexes if wanted is None else tuple(uid for uid in wanted if uid in indexes)
-    return replace(page, filters=replace(page.filters, index_uids=allowed))
+    return replace(page, filters=page.filters.narrowed(indexes))
 
 
 async def get_task(request: web.Request) -> web.Response:
@@ -57,7 +53,7 @@ async def get_task(request: web.Request) -> web.Response:
         message = f"Task uid `{text}` is invalid. It should only contain numeric characters."
         raise ApiError("invalid_task_uids", message)
     task = await node.in_queue(lambda: node.queue.get(int(text)))
-    if task is None or (task.index_uid is not None and not permit.allows(task.index_uid)):
+    if task is None or not (permit.allows(task.index_uid) if task.index_uid is not None else "*" in permit.indexes):
         raise ApiError("task_not_found", f"Task `{text}` not found.")
     return answer(view_task(task))
 
@@ -65,11 +61,11 @@ async def get_task(request: web.Request) -> web.Response:
 async def cancel_tasks(request: web.Request) -> web.Response:
     """POST /tasks/cancel."""
     node = node_of(request)
-    node.authorise(request.headers.get("Authorization"), "tasks.cancel")
-    filters = parse_selection(request.query, "cancel")
+    permit = node.authorise(request.headers.get("Authorization"), "tasks.cancel")
+    filters = parse_selection(request.query, "cancel").narrowed(permit.indexes)
     text = show_filters(request.query_string)
     details = {"matchedTasks": 0, "canceledTasks": None, "originalFilter": text}
-    work = Work("cancel", {"query": dict(request.query)})
+    work = Work("cancel", {"query": dict(request.query), "indexes": permit.indexes})
     new = NewTask(None, tasks.TASK_CANCELATION, work, details, time.time_ns())
     return answer(view_summary(await node.cancel_tasks(new, filters)))
 
@@ -77,11 +73,11 @@ async def cancel_tasks(request: web.Request) -> web.Response:
 async def delete_tasks(request: web.Request) -> web.Response:
     """DELETE /tasks."""
     node = node_of(request)
-    node.authorise(request.headers.get("Authorization"), "tasks.delete")
-    filters = parse_selection(request.query, "delete")
+    permit = node.authorise(request.headers.get("Authorization"), "tasks.delete")
+    filters = parse_selection(request.query, "delete").narrowed(permit.indexes)
     text = show_filters(request.query_string)
     details = {"matchedTasks": 0, "deletedTasks": None, "originalFilter": text}
-    work = Work("prune", {"query": dict(request.query)})
+    work = Work("prune", {"query": dict(request.query), "indexes": permit.indexes})
     new = NewTask(None, tasks.TASK_DELETION, work, details, time.time_ns())
     return answer(view_summary(await node.prune_tasks(new, filters)))
 

@@ -343,6 +343,10 @@ def _where(filters: TaskFilters) -> tuple[str, tuple[Any, ...]]:
         if allowed is not None:
             parts.append(f"{column} IN ({','.join('?' * len(allowed))})")
             values.extend(allowed)
+    if filters.allowed is not None:
+        # A name has no sign that a pattern knows, so that it means itself.
+        parts.append(f"({' OR '.join('index_uid GLOB ?' for _ in filters.allowed) or '0'})")
+        values.extend(filters.allowed)
     for name, bound_ns in filters.dates:
         before = name.startswith("before")
         column = _DATE_COLUMNS[name.removeprefix("before").removeprefix("after")]

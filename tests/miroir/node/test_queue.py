@@ -233,3 +233,20 @@ def test_batches_are_listed_newest_first_and_found_by_uid(node: NodeProcess) -> 
     assert own["results"] == [one]
     assert one["stats"]["indexUids"] == {"a": 1}
     assert (missing.status, missing.body["code"]) == (404, "batch_not_found")
+
+
+def test_key_of_some_indexes_touches_their_tasks_only(node: NodeProcess) -> None:
+    """A key made for a pattern lists, cancels and deletes the tasks of its indexes, and no others."""
+    for index in ("mine_1", "mine_2", "yours"):
+        node.run("POST", f"/indexes/{index}/documents", [{"id": 1}])
+    bearer = f"Bearer {make_key(node, ['tasks.*'], ['mine_*'])}"
+
+    listed = node.call("GET", "/tasks", authorization=bearer).body
+    foreign = node.call("GET", "/tasks/2", authorization=bearer)
+    deletion = node.call("DELETE", "/tasks?statuses=succeeded", authorization=bearer).body["taskUid"]
+
+    assert [task["indexUid"] for task in listed["results"]] == ["mine_2", "mine_1"]
+    assert foreign.body["code"] == "task_not_found"
+    assert node.wait(deletion)["details"]["deletedTasks"] == 2
+    assert node.call("GET", f"/tasks/{deletion}", authorization=bearer).status == 404
+    assert node.call("GET", "/tasks?types=documentAdditionOrUpdate").body["results"][0]["indexUid"] == "yours"
