@@ -42,11 +42,12 @@ def parse_instant(text: str, *, date_rounds_up: bool = False) -> int | None:
     try:
         start = datetime.combine(date(int(year), int(month), int(day)), datetime.min.time(), tzinfo=UTC)
         if hour is None:
-            return _nanoseconds(start + timedelta(days=1 if date_rounds_up else 0))
-        moment = start.replace(hour=int(hour), minute=int(minute), second=int(second or 0))
-    except ValueError:
+            rounds_up = date_rounds_up and start.date() != date.max
+            return _nanoseconds(start + timedelta(days=1 if rounds_up else 0))
+        moment = start.replace(hour=int(hour), minute=int(minute), second=int(second or 0)) - _zone_offset(zone)
+    except (ValueError, OverflowError):
         return None
-    return _nanoseconds(moment - _zone_offset(zone)) + int((fraction or "0").ljust(9, "0"))
+    return _nanoseconds(moment) + int((fraction or "0").ljust(9, "0"))
 
 
 def _zone_offset(zone: str | None) -> timedelta:

@@ -4,9 +4,10 @@ What always holds: a task is on the disk, payload included, before ``accept`` re
 any task before it, pruned ones included. Only the front process writes here; the indexer reads payloads.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
@@ -43,6 +44,8 @@ _DATE_COLUMNS = {
     "StartedAt": "started_ns",
     "FinishedAt": "finished_ns",
 }
+
+_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +237,14 @@ class QueueStore:
     def keys(self) -> list[Key]:
         """Return all API keys, newest first."""
         rows = self._db.execute("SELECT body FROM keys ORDER BY created_ns DESC, uid")
-        return [_read_key(orjson.loads(row[0])) for row in rows]
+        return [_read_key(json.loads(row[0])) for row in rows]
 
     def put_key(self, key: Key) -> None:
         """Keep a key."""
         with transaction(self._db):
-            self._db.execute(
-                "INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", (key.uid, key.created_ns, orjson.dumps(key))
-            )
+            # Not by orjson: a key may expire after 2554, which is more than 64 bits of nanoseconds.
+            body = json.dumps(asdict(key)).encode()
+            self._db.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", (key.uid, key.created_ns, body))
 
     def drop_key(self, uid: str) -> None:
         """Forget a key."""
@@ -351,5 +354,6 @@ def _where(filters: TaskFilters) -> tuple[str, tuple[Any, ...]]:
         before = name.startswith("before")
         column = _DATE_COLUMNS[name.removeprefix("before").removeprefix("after")]
         parts.append(f"{column} {'<' if before else '>'} ?")
-        values.append(bound_ns)
+        # A column holds 64 bits, until 2262: no task is older or newer than its ends.
+        values.append(max(_INTEGER_MIN, min(bound_ns, _INTEGER_MAX)))
     return " AND ".join(parts), tuple(values)

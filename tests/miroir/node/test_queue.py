@@ -250,3 +250,26 @@ def test_key_of_some_indexes_touches_their_tasks_only(node: NodeProcess) -> None
     assert node.wait(deletion)["details"]["deletedTasks"] == 2
     assert node.call("GET", f"/tasks/{deletion}", authorization=bearer).status == 404
     assert node.call("GET", "/tasks?types=documentAdditionOrUpdate").body["results"][0]["indexUid"] == "yours"
+
+
+@pytest.mark.parametrize("date", ["0001-01-01", "3000-01-01", "9999-12-31"])
+def test_tasks_are_filtered_by_any_date(node: NodeProcess, date: str) -> None:
+    """Dates that no clock of a task reaches are bounds like any other."""
+    node.run("POST", "/indexes", {"uid": "a"})
+
+    before = node.call("GET", f"/tasks?beforeEnqueuedAt={date}").body["total"]
+    after = node.call("GET", f"/tasks?afterEnqueuedAt={date}").body["total"]
+
+    assert (before, after) == ((0, 1) if date.startswith("0") else (1, 0))
+
+
+def test_key_may_expire_in_a_thousand_years(node: NodeProcess) -> None:
+    """A key that is to hold for ever, by a date, does, and is there after a start."""
+    body = {"actions": ["search"], "indexes": ["*"], "expiresAt": "9999-12-31T23:59:59Z"}
+
+    reply = node.call("POST", "/keys", body)
+    node.stop()
+    node.start()
+
+    assert (reply.status, reply.body["expiresAt"]) == (201, "9999-12-31T23:59:59Z")
+    assert node.call("GET", f"/keys/{reply.body['uid']}").body == reply.body

@@ -24,3 +24,15 @@ def test_dates_and_zones_are_read() -> None:
 def test_duration_has_nine_digits() -> None:
     """Tasks show durations to the nanosecond."""
     assert format_duration(1_690_845_233) == "PT1.690845233S"
+
+
+def test_first_and_last_days_are_read() -> None:
+    """The ends of the calendar are dates like any other; an instant beyond them in UTC is none."""
+    last = parse_instant("9999-12-31")
+
+    assert last is not None
+    assert format_instant(last) == "9999-12-31T00:00:00Z"
+    assert parse_instant("9999-12-31", date_rounds_up=True) == last
+    assert parse_instant("0001-01-01") is not None
+    assert parse_instant("9999-12-31T23:00:00-02:00") is None
+    assert parse_instant("0001-01-01T00:00:00+01:00") is None
