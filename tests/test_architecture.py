@@ -95,7 +95,6 @@ TWINS_TO_COME = frozenset(
         "miroir/node/protocol/index_uids.py",
         "miroir/node/protocol/task_filters.py",
         "miroir/node/protocol/tasks.py",
-        "miroir/node/protocol/values.py",
         "miroir/node/server/lock.py",
         "miroir/node/sqlite/connection.py",
         "miroir/node/sqlite/index_reader.py",

@@ -14,6 +14,7 @@ from miroir.node.engine.marks import Matcher, build_matcher, marking_tokenizer
 from miroir.node.engine.ranking.matching import Match
 from miroir.node.engine.reader import IndexReader
 from miroir.node.engine.search_request import SearchRequest
+from miroir.node.protocol.values import SIZE_MAX, parse_digits
 from schemas.attribute_patterns import is_within
 
 
@@ -136,7 +137,8 @@ def _formats(reader: IndexReader, request: SearchRequest) -> dict[str, Format]:
         name, separator, length = entry.rpartition(":")
         if not separator:
             name = entry
-        words = int(length) if separator and length.isascii() and length.isdigit() else request.crop_length
+        own = parse_digits(length, SIZE_MAX) if separator else None
+        words = request.crop_length if own is None else own
         for field in known if name == "*" else [name] if name in known else ():
             formats[field] = formats.get(field, Format(highlight=False, crop=None))._replace(crop=words)
     return formats

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from miroir.node.protocol.errors import ApiError, feature_not_enabled
-from miroir.node.protocol.values import check_parameters
+from miroir.node.protocol.values import SIZE_MAX, check_parameters, parse_digits
 from schemas.meilisearch_values import (
     check_fields,
     read_array,
@@ -222,10 +222,11 @@ _FLAGS = frozenset(
 
 
 def _count(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit():
+    count = parse_digits(text, SIZE_MAX)
+    if count is None:
         code = f"invalid_search_{_snake(name)}"
         raise ApiError(code, f"Invalid value in parameter `{name}`: could not parse `{text}` as a positive integer")
-    return int(text)
+    return count
 
 
 def _flag(name: str, text: str) -> bool:

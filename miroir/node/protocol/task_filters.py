@@ -11,7 +11,14 @@ from miroir.node.protocol.errors import ApiError
 from miroir.node.protocol.index_uids import check_index_uid
 from miroir.node.protocol.instants import parse_instant
 from miroir.node.protocol.tasks import STATUSES, TYPES
-from miroir.node.protocol.values import check_parameters, parameter_boolean, parameter_count, parameter_list
+from miroir.node.protocol.values import (
+    UID_MAX,
+    check_parameters,
+    parameter_boolean,
+    parameter_count,
+    parameter_list,
+    parse_digits,
+)
 
 _DATES = (
     "afterEnqueuedAt",
@@ -135,12 +142,15 @@ def _uids(query: Mapping[str, str], name: str, code: str) -> tuple[int, ...] | N
     items = _everything_or(parameter_list(query, name))
     if items is None:
         return None
+    uids: list[int] = []
     for place, item in enumerate(items):
-        if not item.isascii() or not item.isdigit():
+        uid = parse_digits(item, UID_MAX)
+        if uid is None:
             reason = f"could not parse `{item}` as a positive integer"
             at = f"{name}[{place}]" if len(items) > 1 else name
             raise ApiError(code, f"Invalid value in parameter `{at}`: {reason}")
-    return tuple(int(item) for item in items)
+        uids.append(uid)
+    return tuple(uids)
 
 
 def _names(query: Mapping[str, str], name: str, known: tuple[str, ...], noun: str, code: str) -> tuple[str, ...] | None:

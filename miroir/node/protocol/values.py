@@ -10,7 +10,25 @@ from collections.abc import Iterable, Mapping
 from miroir.node.protocol.errors import ApiError
 from schemas.meilisearch_values import unknown_name
 
+SIZE_MAX = 2**64 - 1
+"""The largest count a real node takes."""
+
+UID_MAX = 2**32 - 1
+"""The largest uid a task or a batch can have."""
+
 _INTEGER = re.compile(r"\+?\d{1,18}")
+
+
+def parse_digits(text: str, largest: int) -> int | None:
+    """Return the integer that digits stand for, None for any other text and beyond ``largest``."""
+    if not text.isascii() or not text.isdigit():
+        return None
+    digits = text.lstrip("0") or "0"
+    # Python refuses to make a number of thousands of digits.
+    if len(digits) > len(str(largest)):
+        return None
+    number = int(digits)
+    return number if number <= largest else None
 
 
 def check_parameters(query: Mapping[str, str], known: Iterable[str]) -> None:

@@ -11,11 +11,9 @@ from miroir.node.protocol.batches import view_batch
 from miroir.node.protocol.errors import ApiError
 from miroir.node.protocol.task_filters import parse_page, parse_selection, show_filters, view_page
 from miroir.node.protocol.tasks import Work, view_summary, view_task
+from miroir.node.protocol.values import UID_MAX, parse_digits
 from miroir.node.server.http import answer, node_of
 from miroir.node.sqlite.queue_store import NewTask
-
-_UID_MAX = 2**32 - 1
-"""The largest uid a task can have."""
 
 
 def add_task_routes(app: web.Application) -> None:
@@ -49,10 +47,11 @@ async def get_task(request: web.Request) -> web.Response:
     node = node_of(request)
     permit = node.authorise(request.headers.get("Authorization"), "tasks.get")
     text = request.match_info["uid"]
-    if not text.isascii() or not text.isdigit() or int(text) > _UID_MAX:
+    uid = parse_digits(text, UID_MAX)
+    if uid is None:
         message = f"Task uid `{text}` is invalid. It should only contain numeric characters."
         raise ApiError("invalid_task_uids", message)
-    task = await node.in_queue(lambda: node.queue.get(int(text)))
+    task = await node.in_queue(lambda: node.queue.get(uid))
     if task is None or not (permit.allows(task.index_uid) if task.index_uid is not None else "*" in permit.indexes):
         raise ApiError("task_not_found", f"Task `{text}` not found.")
     return answer(view_task(task))
@@ -97,12 +96,13 @@ async def get_batch(request: web.Request) -> web.Response:
     node = node_of(request)
     permit = node.authorise(request.headers.get("Authorization"), "tasks.get")
     text = request.match_info["uid"]
-    if not text.isascii() or not text.isdigit() or int(text) > _UID_MAX:
+    uid = parse_digits(text, UID_MAX)
+    if uid is None:
         message = f"Batch uid `{text}` is invalid. It should only contain numeric characters."
         raise ApiError("invalid_batch_uids", message)
     page = permit_page(request, permit.indexes)
-    one = replace(page, filters=replace(page.filters, batch_uids=(int(text),)), limit=1, start=None)
+    one = replace(page, filters=replace(page.filters, batch_uids=(uid,)), limit=1, start=None)
     found, _, _ = await node.in_queue(lambda: node.queue.batches(one))
-    if int(text) not in found:
+    if uid not in found:
         raise ApiError("batch_not_found", f"Batch `{text}` not found.")
-    return answer(view_batch(int(text), found[int(text)]))
+    return answer(view_batch(uid, found[uid]))

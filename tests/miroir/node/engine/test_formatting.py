@@ -74,3 +74,10 @@ def test_vectors_are_shown_where_they_are_displayed(displayed: list[str], shown:
     hit = formatted({"retrieveVectors": True}, {"displayedAttributes": displayed})
 
     assert ("_vectors" in hit) is shown
+
+
+def test_crop_length_that_is_no_number_is_passed_over() -> None:
+    """A length of thousands of digits is none: the request's own counts."""
+    hit = formatted({"attributesToCrop": [f"text:{'9' * 5_000}"], "cropLength": 1}, {})
+
+    assert hit["_formatted"]["text"] == "C…"
