@@ -73,7 +73,6 @@ TWINS_TO_COME = frozenset(
         "miroir/node/engine/federation.py",
         "miroir/node/engine/filter_evaluation.py",
         "miroir/node/engine/flatten.py",
-        "miroir/node/engine/geo.py",
         "miroir/node/engine/index_settings.py",
         "miroir/node/engine/marks.py",
         "miroir/node/engine/ranking/bucket_sort.py",

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from miroir.node.engine import bitmaps
 from miroir.node.engine.entries import EXISTS, IS_EMPTY, IS_NULL, NUMBER, STATE, STRING
-from miroir.node.engine.geo import Point, distance_m
+from miroir.node.engine.geo import Point, distance_m, plain_number
 from miroir.node.engine.reader import IndexReader
 from miroir.node.engine.tokens import facet_form
 from miroir.node.protocol.errors import ApiError
@@ -201,14 +201,17 @@ class _Evaluation:
 
     def _radius(self, leaf: Radius) -> int:
         centre = Point(self._lat(leaf.lat), self._lng(leaf.lng))
-        metres = float(leaf.metres.text)
+        metres = self._finite(leaf.metres)
         return bitmaps.from_numbers([number for number, point in self._points() if distance_m(centre, point) <= metres])
 
     def _box(self, leaf: Box) -> int:
         top, bottom = self._lat(leaf.top), self._lat(leaf.bottom)
         right, left = self._lng(leaf.right), self._lng(leaf.left)
         if top < bottom:
-            self._fail(f"The top latitude `{_short(top)}` is below the bottom latitude `{_short(bottom)}`.", leaf.left)
+            self._fail(
+                f"The top latitude `{plain_number(top)}` is below the bottom latitude `{plain_number(bottom)}`.",
+                leaf.left,
+            )
         inside = []
         for number, point in self._points():
             wide = left <= point.lng <= right if left <= right else point.lng >= left or point.lng <= right
@@ -219,21 +222,28 @@ class _Evaluation:
     def _points(self) -> list[tuple[int, Point]]:
         return list(self._reader.points().items())
 
-    def _lat(self, word: Word) -> float:
+    def _finite(self, word: Word) -> float:
         value = float(word.text)
+        if not math.isfinite(value):
+            self._fail("Non finite floats are not supported", word)
+        return value
+
+    def _lat(self, word: Word) -> float:
+        value = self._finite(word)
         if not -_LAT_MAX <= value <= _LAT_MAX:
-            self._fail(f"Bad latitude `{_short(value)}`. Latitude must be contained between -90 and 90 degrees.", word)
+            self._fail(
+                f"Bad latitude `{plain_number(value)}`. Latitude must be contained between -90 and 90 degrees.", word
+            )
         return value
 
     def _lng(self, word: Word) -> float:
-        value = float(word.text)
+        value = self._finite(word)
         if not -_LNG_MAX <= value <= _LNG_MAX:
-            better = (value + 180) % 360 - 180
-            hint = f"Hint: try using `{_short(better)}` instead."
-            message = (
-                f"Bad longitude `{_short(value)}`. Longitude must be contained between -180 and 180 degrees. {hint}"
+            found, better = plain_number(value), plain_number((value + 180) % 360 - 180)
+            hint = f"Hint: try using `{better}` instead."
+            self._fail(
+                f"Bad longitude `{found}`. Longitude must be contained between -180 and 180 degrees. {hint}", word
             )
-            self._fail(message, word)
         return value
 
 
@@ -258,7 +268,3 @@ def filterable_listing(reader: IndexReader) -> str:
     listed = (entry for entry in reader.settings.filterable if entry.is_filterable)
     names = sorted({name for entry in listed for name in entry.patterns})
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _short(value: float) -> str:
-    return str(int(value)) if value == int(value) else str(value)

@@ -66,6 +66,13 @@ def distance_m(left: Point, right: Point) -> float:
     return round(2 * EARTH_RADIUS_M * math.asin(math.sqrt(min(1.0, chord))), 3)
 
 
+def plain_number(number: float) -> str:
+    """Return a coordinate as messages show it: ``3`` for 3.0, and a name for what is no number."""
+    if math.isnan(number):
+        return "NaN"
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or value is None:
         return None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from miroir.node.engine import bitmaps
 from miroir.node.engine.entries import NUMBER, STRING
 from miroir.node.engine.flatten import flatten
-from miroir.node.engine.geo import Point, distance_m
+from miroir.node.engine.geo import Point, distance_m, plain_number
 from miroir.node.engine.reader import IndexReader
 from miroir.node.engine.tokens import facet_form
 from miroir.node.protocol.errors import ApiError
@@ -46,7 +46,7 @@ class GeoSort:
     @property
     def key(self) -> str:
         """Name in score details."""
-        lat, lng = _plain(self.point.lat), _plain(self.point.lng)
+        lat, lng = plain_number(self.point.lat), plain_number(self.point.lng)
         return f"_geoPoint({lat}, {lng}):{'asc' if self.ascending else 'desc'}"
 
 
@@ -103,10 +103,10 @@ def _geo_point(name: str, code: str) -> Point:
     if not comma or "_" in lat_text + lng_text:
         raise _bad_point(name, code)
     if not -90 <= lat <= 90:  # noqa: PLR2004 - degrees
-        text = f"Bad latitude `{_plain(lat)}`. Latitude must be contained between -90 and 90 degrees."
+        text = f"Bad latitude `{plain_number(lat)}`. Latitude must be contained between -90 and 90 degrees."
         raise ApiError(code, text)
     if not -180 <= lng <= 180:  # noqa: PLR2004 - degrees
-        text = f"Bad longitude `{_plain(lng)}`. Longitude must be contained between -180 and 180 degrees."
+        text = f"Bad longitude `{plain_number(lng)}`. Longitude must be contained between -180 and 180 degrees."
         raise ApiError(code, text)
     return Point(lat, lng)
 
@@ -201,7 +201,3 @@ def _geo_buckets(criterion: GeoSort, universe: int, reader: IndexReader) -> Iter
         start = end
     if rest:
         yield SortedBucket(rest, {"value": None, "distance": None})
-
-
-def _plain(number: float) -> str:
-    return str(int(number)) if number == int(number) else repr(number)
