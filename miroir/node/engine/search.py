@@ -45,11 +45,13 @@ class Found:
     Attributes:
         criteria: the request's sort criteria.
         match: how the query text matched, for highlighting.
+        hidden: names of sort rules whose values are not shown, with the names that stand for them.
     """
 
     sorted: Sorted
     criteria: tuple[Criterion, ...]
     match: Match | None
+    hidden: Mapping[str, str]
 
 
 def search(reader: IndexReader, request: SearchRequest, prefix: str = "") -> dict[str, Any]:
@@ -125,7 +127,8 @@ def find(reader: IndexReader, request: SearchRequest, start: int, end: int, *, e
         result.hits = result.hits[: max(end - start, 0)]
     if explore and duplicates is not None:
         result.candidates, _ = first_of_each(result.candidates, duplicates)
-    return Found(result, criteria, match)
+    hidden = {rule.key: rule.hidden for rule in rules if isinstance(rule, _SortRule) and rule.hidden is not None}
+    return Found(result, criteria, match, hidden)
 
 
 def _check_criteria(criteria: tuple[Criterion, ...], reader: IndexReader, prefix: str) -> None:
@@ -197,16 +200,16 @@ def _duplicates(field: str, reader: IndexReader) -> Callable[[int], int]:
 
 
 class _SortRule:
-    def __init__(self, criterion: Criterion, reader: IndexReader, place: int, *, hidden: bool) -> None:
+    def __init__(self, criterion: Criterion, reader: IndexReader, hidden: str | None) -> None:
         self._criterion = criterion
         self._reader = reader
-        self._name = f"<hidden-rule-{place}>" if hidden else criterion.key
-        self._hidden = hidden
+        self.key = criterion.key
+        self.hidden = hidden
 
     def buckets(self, universe: int, state: Any) -> Iterator[Bucket]:
+        # Values come with their documents also where they are not shown: federated lists are merged by them.
         for numbers, detail in sort_buckets(self._criterion, universe, self._reader):
-            shown = {"value": "<hidden>"} if self._hidden else detail
-            yield Bucket(numbers, state, (), ((self._name, shown),))
+            yield Bucket(numbers, state, (), ((self.key, detail),))
 
 
 _TEXT_RULES = frozenset(("typo", "proximity", "attribute", "attributeRank", "wordPosition", "exactness"))
@@ -252,19 +255,21 @@ def _is_used(name: str, used: set[str]) -> bool:
 def _sort_rule(criterion: Criterion, reader: IndexReader, place: int) -> _SortRule:
     displayed = reader.settings.displayed
     # The places of documents are told even where ``_geo`` is not displayed, as on the real node.
-    hidden = (
+    is_hidden = (
         isinstance(criterion, FieldSort)
         and "*" not in displayed
         and not any(is_within(criterion.field, own) for own in displayed)
     )
-    return _SortRule(criterion, reader, place, hidden=hidden)
+    return _SortRule(criterion, reader, f"<hidden-rule-{place}>" if is_hidden else None)
 
 
-def number_details(hit: Hit) -> dict[str, Any]:
-    """Return score details as answers show them: the parts of one rule merged, ``order`` put in."""
+def number_details(hit: Hit, hidden: Mapping[str, str]) -> dict[str, Any]:
+    """Return score details as answers show them: the parts of one rule merged, ``order`` put in, some values hidden."""
     shown: dict[str, Any] = {}
     for name, detail in hit.details:
-        if name in shown:
+        if name in hidden:
+            shown[hidden[name]] = {"order": len(shown), "value": "<hidden>"}
+        elif name in shown:
             shown[name].update(detail)
         else:
             shown[name] = {"order": len(shown), **detail}
@@ -313,7 +318,7 @@ def _show_hit(
     if request.show_score:
         shown["_rankingScore"] = score_of(hit.ranks)
     if request.show_details:
-        shown["_rankingScoreDetails"] = number_details(hit)
+        shown["_rankingScoreDetails"] = number_details(hit, found.hidden)
     return shown
 
 

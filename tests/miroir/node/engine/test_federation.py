@@ -76,3 +76,19 @@ def test_distinct_of_a_federation_is_of_lists_that_are_cut_already() -> None:
 
     found = [(hit["kind"], hit["_federation"]["indexUid"]) for hit in answer["hits"]]
     assert found == [("a", "films"), ("b", "films"), ("c", "books")]
+
+
+@pytest.mark.parametrize(("order", "wanted"), [("asc", [1, 2, 0]), ("desc", [0, 2, 1])])
+def test_lists_sorted_by_a_value_that_is_not_shown_are_merged_by_it(order: str, wanted: list[int]) -> None:
+    """An attribute outside ``displayedAttributes`` sorts a federated list like any other; its values stay hidden."""
+    settings = {"filterableAttributes": ["id"], "sortableAttributes": ["n"], "displayedAttributes": ["id"]}
+    index = EmbeddedIndex("films", settings, [{"id": 0, "n": 3}, {"id": 1, "n": 1}, {"id": 2, "n": 2}])
+    common = {"indexUid": "films", "sort": [f"n:{order}"], "showRankingScoreDetails": True}
+
+    answer = index.multi_search(
+        {"federation": {}, "queries": [{**common, "filter": "id < 2"}, {**common, "filter": "id = 2"}]}
+    )
+
+    assert [hit["id"] for hit in answer["hits"]] == wanted
+    details = [hit["_rankingScoreDetails"] for hit in answer["hits"]]
+    assert details == [{"<hidden-rule-0>": {"order": 0, "value": "<hidden>"}}] * 3
