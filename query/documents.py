@@ -28,6 +28,8 @@ FORMATS: Mapping[str, str] = {JSON: "json", NDJSON: "ndjson", CSV: "csv"}
 
 _DECODER = json.JSONDecoder()
 _BLANK = " \t\r\n"
+csv.field_size_limit(2**31 - 1)
+# Python's own bound on a cell, 128 KiB, is none of Meilisearch's, which takes what fits into a payload.
 _CSV_KINDS = ("string", "number", "boolean")
 _SHOWN_MAX = 1000
 """How much of a document an error message shows."""

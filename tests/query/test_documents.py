@@ -150,6 +150,13 @@ def test_keys_found_later_equal_keys_found_at_once() -> None:
     assert with_keys(posted, "id") == parse_posted(JSON, body, primary_key="id")
 
 
+def test_csv_cell_may_be_long() -> None:
+    """A text of more than 128 KiB, Python's own bound, is a text like any other."""
+    (posted,) = parse_posted(CSV, b"id,t\n1," + b"x" * 200_000, primary_key="id")
+
+    assert orjson.loads(posted.value) == {"id": "1", "t": "x" * 200_000}
+
+
 def test_csv_columns_have_their_types() -> None:
     """A column may name its type; an empty cell is null."""
     body = b'id,title,year:number,seen:boolean\n1,"A, b",1999,true\n2,,,\n'

@@ -19,7 +19,9 @@ NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 
 _NAMES = {JSON: "json", NDJSON: "ndjson", CSV: "csv"}
-_COUNT_MIN = -(2**63)
+
+csv.field_size_limit(2**31 - 1)
+# Python's own bound on a cell, 128 KiB, is none of a node's, which takes what fits into a payload.
 
 
 def check_content_type(header: str | None, accepted: tuple[str, ...] = (JSON, NDJSON, CSV)) -> str:

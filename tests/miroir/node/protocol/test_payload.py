@@ -14,8 +14,9 @@ from miroir.node.protocol.payload import CSV, JSON, NDJSON, count_documents, par
         (JSON, b"[]", []),
         (NDJSON, b'{"id":1}\n\n{"id":2}\n', [{"id": 1}, {"id": 2}]),
         (CSV, b'id:number,t,b:boolean\n1,"a, b",true\n', [{"id": 1, "t": "a, b", "b": True}]),
+        (CSV, b"id,t\n1," + b"x" * 200_000, [{"id": "1", "t": "x" * 200_000}]),
     ],
-    ids=["object", "array", "empty", "ndjson", "csv"],
+    ids=["object", "array", "empty", "ndjson", "csv", "long cell"],
 )
 def test_payload_gives_its_documents(kind: str, payload: bytes, documents: list[dict[str, object]]) -> None:
     """Every content type comes out as documents in order, and is counted without them."""
