@@ -96,7 +96,6 @@ TWINS_TO_COME = frozenset(
         "miroir/node/protocol/tasks.py",
         "miroir/node/server/lock.py",
         "miroir/node/sqlite/connection.py",
-        "miroir/node/sqlite/index_reader.py",
         "miroir/node/sqlite/index_store.py",
     }
 )

@@ -29,7 +29,10 @@ OCCURRENCES_MAX = 200_000
 """Words whose occurrences are kept: all of 117,791 dictionary entries are 25 MB."""
 
 DOCUMENTS_MAX = 20_000
-"""Parsed documents kept; about 1 KB each."""
+"""Parsed documents kept, where they are small."""
+
+DOCUMENTS_BYTES_MAX = 32 * 1024 * 1024
+"""Bytes of JSON of the documents kept; parsed they take up to eight times as much."""
 
 _WORD_BATCH = 500
 """Words asked for in one statement."""
@@ -97,6 +100,7 @@ class SqliteIndexReader:
         self._word_cache: dict[tuple[bool, str], int] = {}
         self._occurrence_cache: dict[tuple[bool, str], array[int]] = {}
         self._document_cache: dict[int, dict[str, Any]] = {}
+        self._document_bytes = 0
         self._sections: dict[tuple[bool, str], list[str]] = {}
         self._points: dict[int, Point] | None = None
         self.memo: dict[Any, Any] = {}
@@ -118,9 +122,11 @@ class SqliteIndexReader:
         """Return a document; the caller must not change it."""
         known = self._document_cache.get(number)
         if known is None:
-            if len(self._document_cache) >= DOCUMENTS_MAX:
-                self._document_cache.clear()
             row = self._db.execute(f"SELECT body FROM {self._documents} WHERE number = ?", (number,)).fetchone()  # noqa: S608 - own names
+            self._document_bytes += len(row[0])
+            if len(self._document_cache) >= DOCUMENTS_MAX or self._document_bytes > DOCUMENTS_BYTES_MAX:
+                self._document_cache.clear()
+                self._document_bytes = len(row[0])
             known = self._document_cache[number] = orjson.loads(row[0])
         return known
 
