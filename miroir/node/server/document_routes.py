@@ -11,7 +11,7 @@ from miroir.node.engine import bitmaps
 from miroir.node.engine.display import select
 from miroir.node.engine.filter_evaluation import ErrorStyle, evaluate_filter
 from miroir.node.engine.filters import parse_filter
-from miroir.node.engine.sorting import check_sortable, parse_criterion, sort_buckets
+from miroir.node.engine.sorting import Criterion, check_sortable, parse_criterion, sort_buckets
 from miroir.node.protocol import tasks
 from miroir.node.protocol.errors import ApiError, document_not_found, feature_not_enabled, index_not_found
 from miroir.node.protocol.index_uids import check_index_uid
@@ -292,11 +292,16 @@ async def _list(
 
 
 def _ordered(numbers: int, sort: tuple[str, ...], reader: SqliteIndexReader) -> list[int]:
-    if not sort:
-        return bitmaps.members(numbers)
-    criterion = parse_criterion(sort[0], "invalid_document_sort")
-    check_sortable(criterion, reader, "", "invalid_document_sort")
-    ordered: list[int] = []
-    for bucket in sort_buckets(criterion, numbers, reader):
-        ordered.extend(_ordered(bucket.numbers, sort[1:], reader))
-    return ordered
+    buckets = [numbers]
+    for text in sort:
+        criterion = parse_criterion(text, "invalid_document_sort")
+        check_sortable(criterion, reader, "", "invalid_document_sort")
+        buckets = [part for bucket in buckets for part in _parted(bucket, criterion, reader)]
+    return [number for bucket in buckets for number in bitmaps.members(bucket)]
+
+
+def _parted(bucket: int, criterion: Criterion, reader: SqliteIndexReader) -> list[int]:
+    """Return a bucket's documents in the criterion's order, those with the same value together."""
+    if bucket.bit_count() <= 1:
+        return [bucket]
+    return [part.numbers for part in sort_buckets(criterion, bucket, reader)]
