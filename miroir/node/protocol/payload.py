@@ -32,6 +32,8 @@ def check_content_type(header: str | None, accepted: tuple[str, ...] = (JSON, ND
         raise ApiError("missing_content_type", text)
     kind = header.split(";")[0].strip().lower()
     if kind not in accepted:
+        # A header may hold bytes that are no text.
+        kind = kind.encode(errors="surrogateescape").decode(errors="replace")
         text = f"The Content-Type `{kind}` is invalid. Accepted values for the Content-Type header are: {listed}"
         raise ApiError("invalid_content_type", text)
     return kind

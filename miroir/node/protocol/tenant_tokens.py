@@ -96,6 +96,9 @@ def _claims(claims: Mapping[str, Any], column: int) -> tuple[str, Mapping[str, A
         key_uid = str(uuid.UUID(claims["apiKeyUid"]))
     except (ValueError, AttributeError, TypeError):
         raise _untrusted("JSON error: UUID parsing failed") from None
+    expires_s = claims.get("exp")
+    if expires_s is not None and (isinstance(expires_s, bool) or not isinstance(expires_s, int | float)):
+        raise _untrusted("JSON error: invalid type: expected a Unix timestamp")
     rules = claims["searchRules"]
     if isinstance(rules, list):
         return key_uid, dict.fromkeys(map(str, rules))

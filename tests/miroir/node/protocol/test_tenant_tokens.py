@@ -45,12 +45,13 @@ def test_token_allows_what_its_rules_name() -> None:
     [
         (sign({"searchRules": ["*"], "apiKeyUid": UID}, key="other"), "InvalidSignature"),
         (sign({"searchRules": ["*"], "apiKeyUid": UID, "exp": 1}), "Tenant token expired. Was valid up to `1`"),
+        (sign({"searchRules": ["*"], "apiKeyUid": UID, "exp": "soon"}), "JSON error: invalid type"),
         (sign({"searchRules": ["*"]}), "missing field `apiKeyUid` at line 1 column 21"),
         (sign({"apiKeyUid": UID}), "missing field `searchRules`"),
         (sign({"searchRules": ["*"], "apiKeyUid": UID}, algorithm="none"), "unknown variant `none`"),
         ("a.b.c", "Base64 error"),
     ],
-    ids=["forged", "expired", "no key", "no rules", "unsigned", "no token"],
+    ids=["forged", "expired", "no instant", "no key", "no rules", "unsigned", "no token"],
 )
 def test_token_that_cannot_be_trusted_is_refused(token: str, message: str) -> None:
     """The refusal says why."""

@@ -74,3 +74,12 @@ def test_embedders_are_refused_and_nothing_else_changes(node: NodeProcess) -> No
 
     assert (reply.status, reply.body["code"]) == (501, "miroir_not_supported")
     assert node.call("GET", "/indexes/a/settings/stop-words").body == []
+
+
+def test_headers_of_any_bytes_are_refused(node: NodeProcess) -> None:
+    """Bytes that are no text make no key and no content type."""
+    key = node.call("GET", "/indexes", authorization="Bearer \xff")
+    kind = node.call("POST", "/indexes/a/documents", raw=b"[]", content_type="text/\xff")
+
+    assert (key.status, key.body["code"]) == (403, "invalid_api_key")
+    assert (kind.status, kind.body["code"]) == (415, "invalid_content_type")
