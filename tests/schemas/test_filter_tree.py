@@ -19,6 +19,19 @@ def test_printed_filter_means_the_same(text: str) -> None:
     assert print_filter(again).text == printed
 
 
+def test_every_word_of_a_long_filter_has_its_place() -> None:
+    """Places are those of the print, and a hundred thousand words are placed at once."""
+    values = [f"v{number}" for number in range(100_000)]
+    tree = parse_expression(f"a IN [{','.join(values)}] AND _geoRadius(1, 2, 3)")
+    assert tree is not None
+
+    printed = print_filter(tree)
+
+    assert len(printed.places) == len(values) + 1 + 3
+    for (_, _, text), (start, end) in printed.places.items():
+        assert printed.text[start:end] == text
+
+
 def test_leaves_come_last_first() -> None:
     """Fields are checked from the end, as on the real node."""
     tree = parse_expression("a = 1 AND NOT (b = 2 OR c = 3)")
