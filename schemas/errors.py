@@ -151,8 +151,9 @@ class NoLeaderError(LogUnavailableError):
         partitions: topic and number of each; others that were asked about may well be led.
     """
 
-    def __init__(self, partitions: frozenset[tuple[str, int]]) -> None:
-        super().__init__(f"no broker leads {', '.join(f'{topic}/{number}' for topic, number in sorted(partitions))}")
+    def __init__(self, partitions: frozenset[tuple[str, int]], reason: str = "") -> None:
+        text = f"no broker leads {', '.join(f'{topic}/{number}' for topic, number in sorted(partitions))}"
+        super().__init__(f"{text}: {reason}" if reason else text)
         self.partitions = partitions
 
 

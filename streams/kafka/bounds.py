@@ -29,8 +29,8 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from schemas.errors import NoLeaderError, NoTopicError
-from schemas.ids import Position
-from streams.kafka.metadata import ClusterMetadata, fetch_metadata, require_topics
+from schemas.ids import Partition, Position
+from streams.kafka.metadata import UNREACHED, ClusterMetadata, fetch_metadata, require_topics
 from streams.log import Bounds, TopicPartition
 
 EARLIEST = -2
@@ -57,6 +57,9 @@ ELECTION_RETRY_S = 0.1
 
 _NOT_LED = (NotLeaderForPartitionError, LeaderNotAvailableError, UnknownTopicOrPartitionError)
 """What a broker answers that leads a partition no more, or does not know yet that it is to."""
+
+_Topics = list[tuple[str, list[tuple[int, ...]]]]
+"""As the protocol nests a question: topic, then partition and its fields."""
 
 _Found = TypeVar("_Found")
 
@@ -86,7 +89,8 @@ async def fetch_bounds(
 
     Raises:
         NoTopicError: a topic, or a partition, does not exist.
-        NoLeaderError: no broker leads some of them; it names them, as many as one question shows.
+        NoLeaderError: no broker leads some of them, or none that can be reached; it names them, as many as one
+            question shows.
         aiokafka.errors.KafkaError: a broker does not answer, or refuses.
     """
     deadline_s = time.monotonic() + election_s
@@ -114,7 +118,7 @@ async def fetch_tail(client: AIOKafkaClient, partition: TopicPartition, position
 
     Raises:
         NoTopicError: the topic does not exist.
-        NoLeaderError: no broker leads it.
+        NoLeaderError: no broker leads it, or none that can be reached.
         aiokafka.errors.KafkaError: the broker does not answer, or the position is out of range.
     """
     metadata = await _metadata(client, [partition])
@@ -144,7 +148,7 @@ async def _list_offsets(
 ) -> Mapping[TopicPartition, Position]:
     found: dict[TopicPartition, Position] = {}
     for leader, topics in _by_leader(metadata, dict.fromkeys(partitions, (timestamp,))):
-        for each, answer in await _ask(client, leader, OffsetRequest(-1, READ_COMMITTED, topics)):
+        for each, answer in await _ask(client, leader, topics, OffsetRequest(-1, READ_COMMITTED, topics)):
             found[each] = Position(answer[-1])
     return _complete(found, partitions)
 
@@ -156,7 +160,7 @@ async def _tails(
     asked = {each: (position, PROBE_BYTES) for each, position in positions.items()}
     for leader, topics in _by_leader(metadata, asked):
         request = FetchRequest(WAIT_MS, 0, PROBE_BYTES, READ_COMMITTED, topics, rack_id="")
-        for each, answer in await _ask(client, leader, request):
+        for each, answer in await _ask(client, leader, topics, request):
             found[each] = _tail(answer)
     return _complete(found, positions)
 
@@ -169,8 +173,8 @@ def _tail(answer: Sequence[Any]) -> Tail:
 
 def _by_leader(
     metadata: ClusterMetadata, asked: Mapping[TopicPartition, tuple[int, ...]]
-) -> Iterator[tuple[int, list[tuple[str, list[tuple[int, ...]]]]]]:
-    """Yield for every leader what to ask it, as the protocol nests it: topic, then partition and its fields."""
+) -> Iterator[tuple[int, _Topics]]:
+    """Yield for every leader what to ask it."""
     leaders: dict[int, dict[str, list[tuple[int, ...]]]] = defaultdict(lambda: defaultdict(list))
     for (topic, partition), fields in asked.items():
         leaders[metadata.topics[topic].leaders[partition]][topic].append((partition, *fields))
@@ -179,11 +183,16 @@ def _by_leader(
 
 
 async def _ask(
-    client: AIOKafkaClient, leader: int, request: FetchRequest | OffsetRequest
+    client: AIOKafkaClient, leader: int, topics: _Topics, request: FetchRequest | OffsetRequest
 ) -> Sequence[tuple[TopicPartition, Sequence[Any]]]:
     """Return for every partition in the answer the fields after its error code."""
     try:
         answer = await client.send(leader, request, group=ConnectionGroup.COORDINATION)
+    except UNREACHED as fault:
+        # It was killed, and the cluster names it until it is missed: its partitions wait, and no others.
+        client.force_metadata_update()
+        asked = frozenset(TopicPartition(topic, Partition(number)) for topic, wanted in topics for number, *_ in wanted)
+        raise NoLeaderError(asked, f"broker {leader} cannot be reached") from fault
     except KafkaError:
         # It may be a broker the client has not heard of yet, or one that has gone.
         client.force_metadata_update()

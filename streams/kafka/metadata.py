@@ -3,17 +3,20 @@
 A topic id is given once and never again: a topic deleted and created under the same name has another. The client
 library speaks an older version of the request, without ids; this is the newest, in its own building blocks.
 
-What always holds: asking creates nothing. Who calls it: reader and admin. It must not know: what a topic is for.
+What always holds: asking creates nothing, and one broker that cannot be reached keeps nobody from an answer that others
+have. Who calls it: reader and admin. It must not know: what a topic is for.
 """
 
+import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from uuid import UUID
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
-from aiokafka.errors import NoError, for_code
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, NoError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.metadata import MetadataRequest_v4, MetadataRequest_v5
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
@@ -24,6 +27,9 @@ _UNKNOWN_TOPIC = 3
 """``UNKNOWN_TOPIC_OR_PARTITION``: the topic does not exist."""
 
 _NO_ID = UUID(int=0)
+
+UNREACHED = (NodeNotReadyError, KafkaConnectionError)
+"""What the library raises where there is no connection to the broker that was asked, or it was cut."""
 
 _OPERATIONS: Mapping[str, int] = {"read": 3, "write": 4, "create": 5, "delete": 6}
 """The protocol's numbers for what we do with topics (``AclOperation``): each is a bit of what a user may do."""
@@ -156,8 +162,7 @@ async def fetch_metadata(client: AIOKafkaClient, names: Sequence[str], *, operat
     """
     # The second connection: on the first the question would wait behind a fetch that the broker holds open.
     request = _TopicsRequest(names, operations=operations)
-    answer = await client.send(client.get_random_node(), request, group=ConnectionGroup.COORDINATION)
-    found = answer.to_object()
+    found = (await ask_any(client, request)).to_object()
     topics: dict[str, TopicMetadata] = {}
     for topic in found["topics"]:
         if topic["error_code"] == _UNKNOWN_TOPIC:
@@ -172,6 +177,22 @@ async def fetch_metadata(client: AIOKafkaClient, names: Sequence[str], *, operat
             operations=_allowed(topic.get("authorized_operations", 0)),
         )
     return ClusterMetadata(cluster_id=found["cluster_id"] or "", brokers=len(found["brokers"]), topics=topics)
+
+
+async def ask_any(client: AIOKafkaClient, request: Any) -> Any:
+    """Return the answer of any broker to a question that all can answer.
+
+    One that was killed is named for seconds, until the cluster misses it: then another is asked.
+
+    Raises:
+        aiokafka.errors.KafkaError: none can be reached, or the one that was asked does not answer.
+    """
+    nodes = [broker.nodeId for broker in client.cluster.brokers()]
+    random.shuffle(nodes)
+    for node in nodes[1:]:
+        with suppress(*UNREACHED):
+            return await client.send(node, request, group=ConnectionGroup.COORDINATION)
+    return await client.send(nodes[0], request, group=ConnectionGroup.COORDINATION)
 
 
 def _allowed(bits: int) -> frozenset[str] | None:

@@ -2,8 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
+
+from aiokafka.errors import NodeNotReadyError
 
 from schemas.ids import Partition
 from streams.kafka.bounds import EARLIEST
@@ -12,7 +15,7 @@ from streams.log import TopicPartition
 
 _NO_ID = UUID(int=0)
 _METADATA, _FETCH = 3, 1
-_BROKER = 1
+_BROKER, _OTHER = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,12 @@ class _Answer:
 
 @dataclass(slots=True)
 class LeadingClient:
-    """One broker, every partition of which ends at ``end``.
+    """Two brokers, every partition of which ends at ``end``; the first leads all but what is said here.
 
     Attributes:
         topics: how many partitions each has.
+        others: partitions that the second leads.
+        away: brokers to which there is no connection.
         leaderless: partitions that the cluster says no broker leads.
         refused: error codes with which the broker answers about a partition that it leads.
         end: of every partition.
@@ -35,22 +40,26 @@ class LeadingClient:
     """
 
     topics: Mapping[str, int]
+    others: Collection[TopicPartition] = ()
+    away: Collection[int] = ()
     leaderless: Collection[TopicPartition] = ()
     refused: Mapping[TopicPartition, int] = field(default_factory=dict)
     end: int = 7
     asked: int = 0
 
-    def get_random_node(self) -> int:
-        """Return the only broker."""
-        return _BROKER
+    @property
+    def cluster(self) -> SimpleNamespace:
+        """What is known of the cluster: both brokers, and that one is away shows in being asked."""
+        return SimpleNamespace(brokers=lambda: [SimpleNamespace(nodeId=each) for each in (_BROKER, _OTHER)])
 
     def force_metadata_update(self) -> None:
         """Do nothing: every question asks."""
 
     async def send(self, node: int, request: Any, *, group: object) -> Any:
         """Answer about metadata, offsets, and tails, which are empty."""
-        assert node == _BROKER
         assert group is not None
+        if node in self.away:
+            raise NodeNotReadyError
         if request.API_KEY == _METADATA:
             self.asked += 1
             topics: list[tuple[Any, ...]] = [
@@ -64,10 +73,13 @@ class LeadingClient:
         )
 
     def _led(self, topic: str) -> list[tuple[Any, ...]]:
-        leaders = {
-            number: -1 if (topic, number) in self.leaderless else _BROKER for number in range(self.topics[topic])
-        }
+        leaders = {number: self._leader(topic, number) for number in range(self.topics[topic])}
         return [(0, number, leader, 0, [_BROKER], [_BROKER], [], {}) for number, leader in leaders.items()]
+
+    def _leader(self, topic: str, number: int) -> int:
+        if (topic, number) in self.leaderless:
+            return -1
+        return _OTHER if (topic, number) in self.others else _BROKER
 
     def _answer(self, topic: str, number: int, at: int, *_: object, is_fetch: bool) -> tuple[Any, ...]:
         code = self.refused.get(TopicPartition(topic, Partition(number)), 0)

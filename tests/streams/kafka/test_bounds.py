@@ -1,6 +1,7 @@
 """Partitions that no broker leads are named; where they begin and end when all is well: conformance/test_log."""
 
 import pytest
+from aiokafka.errors import NodeNotReadyError
 
 from schemas.errors import NoLeaderError
 from schemas.ids import Partition, Position
@@ -38,6 +39,24 @@ async def test_leader_that_is_none_counts_as_none(code: int) -> None:
         await fetch_bounds(client, PLACES, election_s=0.0)
 
     assert caught.value.partitions == frozenset(PLACES[:2])
+
+
+async def test_leader_that_cannot_be_reached_counts_as_none() -> None:
+    """A broker that was killed is named until the cluster misses it; what others lead is known all the same."""
+    client = LeadingClient(TOPICS, others=PLACES[2:], away=[2])
+
+    with pytest.raises(NoLeaderError, match="b/0, b/1: broker 2 cannot be reached") as caught:
+        await fetch_bounds(client, PLACES, election_s=0.0)
+    led = await fetch_bounds(client, PLACES[:2], election_s=0.0)
+
+    assert caught.value.partitions == frozenset(PLACES[2:])
+    assert led == dict.fromkeys(PLACES[:2], Bounds(Position(0), Position(7)))
+
+
+async def test_cluster_without_a_broker_is_an_error() -> None:
+    """Nothing is known then, not even who leads."""
+    with pytest.raises(NodeNotReadyError):
+        await fetch_bounds(LeadingClient(TOPICS, away=[1, 2]), PLACES, election_s=0.0)
 
 
 async def test_leader_that_is_being_chosen_is_waited_for() -> None:
