@@ -139,7 +139,7 @@ class Worker:
         given = self._ports
         admin = given.admin()
         ports = ControllerPorts(
-            reader=given.reader,
+            reader=given.patient_reader,
             transactions=given.transactions,
             admin=admin,
             node=given.node_admin,

@@ -66,6 +66,8 @@ class WorkerPorts:
         worker: its id; unique among all worker processes that ever were.
         log: appends; the worker closes it.
         reader: makes a new reader of the log.
+        patient_reader: the same, of one that waits for leaders that are being chosen: the controller's, whose word on a
+            request is the last.
         admin: makes a new way to topics.
         transactions: makes a new writer of the cluster topic, the controller's.
         stream: makes the membership in the group; asked once.
@@ -80,6 +82,7 @@ class WorkerPorts:
     worker: str
     log: LogWriter
     reader: Callable[[], LogReader]
+    patient_reader: Callable[[], LogReader]
     admin: Callable[[], LogAdmin]
     transactions: Callable[[], LogTransactions]
     stream: Callable[[PartitionOwner], GroupStream]
@@ -145,6 +148,7 @@ def kafka_ports(settings: Settings) -> WorkerPorts:
         log=KafkaLogWriter(kafka),
         # All that a worker asks it asks again within seconds.
         reader=lambda: KafkaLogReader(kafka, fetch_bytes_max=REPLAY_FETCH_BYTES_MAX, election_s=0.0),
+        patient_reader=lambda: KafkaLogReader(kafka, fetch_bytes_max=REPLAY_FETCH_BYTES_MAX),
         admin=lambda: KafkaLogAdmin(kafka),
         transactions=lambda: KafkaTransactions(kafka, settings.kafka_transactional_id),
         stream=lambda owner: FaustStream(make_app(settings.kafka_group, config=kafka, owner=owner)),

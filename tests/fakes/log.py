@@ -21,6 +21,9 @@ from schemas.errors import (
 from schemas.ids import Offset, Partition, Position
 from streams.log import Append, Bounds, LogBatch, LogIdentity, LogRecord, TopicFound, TopicPartition, TopicSpec
 
+ELECTION_RETRY_S = 0.1
+"""Between two looks whether a broker leads what is asked about."""
+
 RECORD_BYTES_MAX = 1024 * 1024
 """Kafka's default."""
 
@@ -212,10 +215,16 @@ def _end(happened: "asyncio.Future[None]") -> None:
 
 
 class FakeLogReader:
-    """``LogReader`` over a ``FakeLog``."""
+    """``LogReader`` over a ``FakeLog``.
 
-    def __init__(self, log: FakeLog) -> None:
+    Args:
+        log: what it reads.
+        election_s: how long whoever asks for bounds waits for partitions that no broker leads.
+    """
+
+    def __init__(self, log: FakeLog, *, election_s: float = 0.0) -> None:
         self._log = log
+        self._election_s = election_s
         self._positions: dict[TopicPartition, Position] = {}
 
     async def assign(self, positions: Mapping[TopicPartition, Position]) -> None:
@@ -240,6 +249,10 @@ class FakeLogReader:
 
     async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
         """Return what each partition holds; see ``LogReader``."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._election_s
+        while self._log.leaderless & set(partitions) and loop.time() < deadline_s:  # noqa: ASYNC110 - tells nobody
+            await asyncio.sleep(ELECTION_RETRY_S)
         self._log.require_there()
         found = {where: self._log.seen(where) for where in partitions}
         self._log.require_led(partitions)

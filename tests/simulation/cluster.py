@@ -33,6 +33,9 @@ SEARCH_S = 1.0
 LATE_S = 4.0
 """A post that comes late is noticed and replayed over within this."""
 
+ELECTION_S = 5.0
+"""How long the controller waits for a partition whose leader is being chosen."""
+
 SETTINGS = Settings.model_validate(
     {
         "kafka": "127.0.0.1:1",
@@ -151,6 +154,7 @@ class SimulatedCluster:
             worker=name,
             log=FakeLogWriter(self.log),
             reader=lambda: FakeLogReader(self.log),
+            patient_reader=lambda: FakeLogReader(self.log, election_s=ELECTION_S),
             admin=lambda: FakeLogAdmin(self.log),
             transactions=lambda: FakeLogTransactions(self.log, "controller"),
             stream=stream,

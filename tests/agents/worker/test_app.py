@@ -9,8 +9,8 @@ from schemas.events import NodeState
 from schemas.ids import IndexUid, NodeId, Partition, ShardId, node_index_uid
 from schemas.requests import AddNode, CreateIndex, RebuildNode
 from streams.log import Append, TopicPartition
-from streams.topics import REQUESTS
-from tests.simulation.cluster import SimulatedCluster
+from streams.topics import REQUESTS, docs_topic
+from tests.simulation.cluster import ELECTION_S, SimulatedCluster
 from tests.simulation.simulate import run_at_once
 
 FILMS, BOOKS = IndexUid("films"), IndexUid("books")
@@ -140,6 +140,23 @@ def test_owner_of_requests_leads_though_their_topic_is_not_known_yet() -> None:
             cluster.log.lagging.clear()
 
             cluster.ask(CreateIndex(IndexUid("plays"), primary_key="id", shards=SHARDS, replication=1))
+            await until(lambda: IndexUid("plays") in cluster.view().topology.indexes)
+
+    run_at_once(run())
+
+
+def test_request_about_a_topic_whose_leader_is_being_chosen_is_not_refused() -> None:
+    """A leader that moves is missed for a moment; a refusal would be the last word."""
+
+    async def run() -> None:
+        async with applying() as cluster:
+            cluster.log.create(docs_topic("plays", SHARDS))
+            cluster.log.leaderless.add(TopicPartition("plays", Partition(1)))
+            plays = CreateIndex(IndexUid("plays"), primary_key="id", shards=SHARDS, replication=1, topic="plays")
+            cluster.ask(plays)
+            await asyncio.sleep(ELECTION_S / 2)
+            cluster.log.leaderless.clear()
+
             await until(lambda: IndexUid("plays") in cluster.view().topology.indexes)
 
     run_at_once(run())
