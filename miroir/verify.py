@@ -2,9 +2,10 @@
 
 The truth is folded from the log by this process for itself, up to an end fixed when a shard is begun; then the replica
 must reach that end, and is asked for every document that carries the shard's marker. What always holds: no answer of a
-worker or a query service is believed except where a replica stands, and a document written meanwhile is not called
-wrong. Memory is the same whatever a shard's size; only ids that are sampled are kept in it. Who calls it: ``miroir
-verify``, the demonstration, tests. It must not know: terminals.
+worker or a query service is believed except where a replica stands, a document written meanwhile is not called wrong,
+and no copy is called wrong by a log that does not hold everything any more. Memory is the same whatever a shard's size;
+only ids that are sampled are kept in it. Who calls it: ``miroir verify``, the demonstration, tests. It must not know:
+terminals.
 """
 
 import asyncio
@@ -14,18 +15,22 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
+from agents.log_identity import CURE
 from agents.operations import OperationBatch, parse_operations
 from agents.shard_sample import Sample, ShardSample
+from miroir.backup import begun_on, look_at_log
 from miroir.cluster_view import ClusterView
 from miroir.comparison import Comparison, add_up, compare, last_digests, touched_ids
 from miroir.condemned import Condemned, fetch_condemned
 from miroir.digest_store import BLOCK_IDS, DigestStore
+from miroir.log_wholeness import log_fault
 from miroir.replica_documents import ReplicaDocuments
 from miroir.vectors_form import NO_EMBEDDERS, Embedders, user_embedders
 from schemas.config import Settings
 from schemas.errors import LogError, NodeError, NotFoundError
 from schemas.events import IndexRecord, ReplicaRecord
 from schemas.ids import IndexUid, NodeId, Offset, Partition, Position, ShardId
+from streams.kafka.admin import KafkaLogAdmin
 from streams.kafka.reader import KafkaLogReader
 from streams.log import Bounds, TopicPartition
 from streams.log_range import read_range
@@ -132,6 +137,7 @@ class Verifier:
         kafka = settings.kafka_config("miroir-verify")
         self._view = ClusterView(kafka)
         self._reader = KafkaLogReader(kafka)
+        self._admin = KafkaLogAdmin(kafka)
         self._documents = ReplicaDocuments(settings)
         self._stack = AsyncExitStack()
 
@@ -139,6 +145,7 @@ class Verifier:
         """Nothing is connected before ``run``."""
         await self._stack.enter_async_context(self._view)
         self._stack.push_async_callback(self._reader.close)
+        self._stack.push_async_callback(self._admin.close)
         await self._stack.enter_async_context(self._documents)
         return self
 
@@ -151,7 +158,7 @@ class Verifier:
 
         Raises:
             NotFoundError: there is no such index or node.
-            LogError: the log cannot be read, or no longer reaches back.
+            LogError: the log cannot be read.
         """
         await self._view.refresh()
         topology = self._view.topology
@@ -185,7 +192,11 @@ class Verifier:
     ) -> list[ReplicaReport]:
         """Fold one shard's truth once, and compare each of its replicas with it."""
         partition = TopicPartition(index.topic, Partition(shard))
-        bounds = await self._bounds(partition)
+        sight = await look_at_log(self._admin, self._reader, index)
+        if fault := log_fault(index.topic, index.shards, sight, begun_on(self._view, index)):
+            text = f"{fault}; {CURE.format(uid=index.uid)}"
+            return [ReplicaReport(index.uid, shard, each.node, Comparison(0), text) for each in replicas]
+        bounds = (sight.bounds or {})[shard]
         refused = condemned.get(partition, set())
         reports = []
         with DigestStore() as digests:

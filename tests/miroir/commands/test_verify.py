@@ -1,5 +1,6 @@
 """``miroir verify`` on a running stack: what is equal, and what somebody has spoilt."""
 
+import asyncio
 import itertools
 import json
 import threading
@@ -11,6 +12,9 @@ from typing import Any
 import httpx
 
 from miroir.settings_source import load_settings
+from schemas.kafka import KafkaConfig
+from streams.kafka.admin import KafkaLogAdmin
+from streams.topics import docs_topic
 from tests.miroir.local_stack import LocalStack
 
 DOCUMENTS = 20
@@ -98,6 +102,32 @@ def writing(local_stack: LocalStack, index: str) -> Iterator[list[int]]:
     finally:
         ended.set()
         writer.join()
+
+
+def test_verify_against_a_log_made_anew_says_so(local_stack: LocalStack, tmp_path: Path) -> None:
+    """No copy is called wrong, or to be made anew, by a log that does not have what it was made of."""
+    file = tmp_path / "documents.ndjson"
+    file.write_text("\n".join(json.dumps({"id": number}) for number in range(DOCUMENTS)))
+    local_stack.run("index", "create", "anew", "--primary-key", "id", "--shards", "1", "--replication", "1")
+    local_stack.run("produce", str(file), "--index", "anew", "--wait")
+    asyncio.run(make_anew(load_settings({}, local_stack.directory).kafka_config("test"), "miroir.docs.anew"))
+
+    printed = local_stack.run("verify", "--index", "anew", code=1).err
+
+    assert "was deleted and made anew" in printed
+    assert "`miroir log reseed anew` makes a new log of their documents" in printed
+    assert "node rebuild" not in printed
+    local_stack.run("index", "delete", "anew", "--yes")
+
+
+async def make_anew(kafka: KafkaConfig, topic: str) -> None:
+    """Delete a topic of one partition, and make it again."""
+    admin = KafkaLogAdmin(kafka)
+    try:
+        await admin.delete([topic])
+        await admin.create([docs_topic(topic, 1)])
+    finally:
+        await admin.close()
 
 
 def test_verify_unknown_index_is_an_error(local_stack: LocalStack) -> None:
