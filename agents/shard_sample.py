@@ -7,7 +7,7 @@ in the sample as well, since a copy may have kept them. Who calls it: ``verify``
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +16,9 @@ import xxhash
 from agents.operations import OperationBatch
 from agents.sampling import digest_written
 from schemas.ids import Offset
+
+DigestOf = Callable[[bytes | None], bytes | None]
+"""Takes what an operation writes, None where it deletes, and returns the digest."""
 
 HASHES = 2**64
 """How many values the hash has."""
@@ -48,10 +51,12 @@ class ShardSample:
 
     Args:
         sample: how much is looked at.
+        digest_of: what is kept of a document.
     """
 
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: Sample, *, digest_of: DigestOf = digest_written) -> None:
         self._sample = sample
+        self._digest_of = digest_of
         self._below = HASHES if sample.documents else int(sample.share * HASHES)
         self._writes: dict[str, LastWrite] = {}
         # The ids with the smallest hashes, the largest of these first.
@@ -81,7 +86,7 @@ class ShardSample:
         for batch in batches:
             for operation in batch.operations:
                 if self._takes(operation.id):
-                    self._writes[operation.id] = LastWrite(operation.offset, digest_written(operation.document))
+                    self._writes[operation.id] = LastWrite(operation.offset, self._digest_of(operation.document))
 
     def _place(self, document_id: str) -> int:
         return xxhash.xxh3_64_intdigest(document_id.encode(), seed=self._sample.seed)

@@ -70,7 +70,12 @@ def node_digest(document: Mapping[str, Any], embedders: Embedders) -> bytes:  # 
 def last_digests(batch: OperationBatch, embedders: Embedders = NO_EMBEDDERS) -> Mapping[str, bytes | None]:
     """Return what a batch leaves of each id that it touches: the digest of its last write; None where that deletes."""
     last = {operation.id: operation.document for operation in batch.operations}
-    return {key: None if text is None else log_digest(orjson.loads(text), embedders) for key, text in last.items()}
+    return {key: digest_of(text, embedders) for key, text in last.items()}
+
+
+def digest_of(text: bytes | None, embedders: Embedders) -> bytes | None:
+    """Return the digest of what an operation writes, as ``log_digest``; None where it deletes."""
+    return None if text is None else log_digest(orjson.loads(text), embedders)
 
 
 def touched_ids(batch: OperationBatch) -> set[str]:

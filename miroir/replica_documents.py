@@ -87,19 +87,23 @@ class ReplicaDocuments:
                 yield document
 
     async def of_ids(
-        self, index: IndexRecord, ids: Collection[str], node: NodeRecord
+        self, index: IndexRecord, ids: Collection[str], node: NodeRecord, *, embedders: Embedders = NO_EMBEDDERS
     ) -> AsyncIterator[Mapping[str, bytes]]:
-        """Yield id → digest, without vectors, of those of these documents that the node has, of whichever shard.
+        """Yield id → digest of those of these documents that the node has, of whichever shard, page by page.
 
-        It comes page by page.
+        Args:
+            index: the index.
+            ids: of documents.
+            node: one that may hold them.
+            embedders: those whose vectors count.
 
         Raises:
             NodeError: the node does not answer, or not with documents.
         """
-        wanted = sorted(ids)
-        for start in range(0, len(wanted), PAGE):
-            body = {"ids": wanted[start : start + PAGE], "limit": PAGE}
-            yield _digests((await self._fetch(index, node, body))["results"], index, NO_EMBEDDERS)
+        wanted, page = sorted(ids), _page(vectors=bool(embedders))
+        for start in range(0, len(wanted), page["limit"]):
+            body = {**page, "ids": wanted[start : start + page["limit"]]}
+            yield _digests((await self._fetch(index, node, body))["results"], index, embedders)
 
     async def count_outside(self, index: IndexRecord, shards: Sequence[ShardId], node: NodeRecord) -> int:
         """Return how many documents of the index are of none of these shards.
@@ -113,14 +117,13 @@ class ReplicaDocuments:
     async def _pages(
         self, index: IndexRecord, shard: ShardId, node: NodeRecord, *, vectors: bool
     ) -> AsyncIterator[list[dict[str, Any]]]:  # documents
-        limit = PAGE_WITH_VECTORS if vectors else PAGE
-        body = {"filter": shards_filter([shard]), "limit": limit, **({"retrieveVectors": True} if vectors else {})}
+        body = {**_page(vectors=vectors), "filter": shards_filter([shard])}
         offset = 0
         while True:
             page = (await self._fetch(index, node, {**body, "offset": offset}))["results"]
             yield page
             offset += len(page)
-            if len(page) < limit:
+            if len(page) < body["limit"]:
                 return
 
     async def _fetch(self, index: IndexRecord, node: NodeRecord, body: Mapping[str, Any]) -> Any:  # as the node has it
@@ -139,6 +142,11 @@ class ReplicaDocuments:
         if answer.is_success:
             return orjson.loads(answer.content)
         raise _to_error(node, answer)
+
+
+def _page(*, vectors: bool) -> dict[str, Any]:  # JSON
+    """Return what asks for one page."""
+    return {"limit": PAGE_WITH_VECTORS, "retrieveVectors": True} if vectors else {"limit": PAGE}
 
 
 def _digests(page: Iterable[Mapping[str, Any]], index: IndexRecord, embedders: Embedders) -> Mapping[str, bytes]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 from agents.log_identity import CURE
@@ -20,7 +21,7 @@ from agents.operations import OperationBatch, parse_operations
 from agents.shard_sample import Sample, ShardSample
 from miroir.backup import begun_on, look_at_log
 from miroir.cluster_view import ClusterView
-from miroir.comparison import Comparison, add_up, compare, last_digests, touched_ids
+from miroir.comparison import Comparison, add_up, compare, digest_of, last_digests, touched_ids
 from miroir.condemned import Condemned, fetch_condemned
 from miroir.digest_store import BLOCK_IDS, DigestStore
 from miroir.log_wholeness import log_fault
@@ -100,7 +101,7 @@ class ShardTruth:
     Attributes:
         digests: what it says, and which ids were written after ``end``.
         ids: what is looked at, deleted documents too; None for the whole shard.
-        embedders: those whose vectors are looked at; none where ``ids`` says what is.
+        embedders: those whose vectors are looked at.
         end: up to which position, exclusive.
         changed_end: up to which position, exclusive, it was looked at which ids were written after ``end``.
     """
@@ -215,19 +216,19 @@ class Verifier:
         self, digests: DigestStore, index: IndexRecord, partition: TopicPartition, bounds: Bounds, refused: set[Offset]
     ) -> ShardTruth:
         batches = self._operations(index, partition, bounds.beginning, bounds.end, refused)
+        embedders = self._embedders(index)
         if self._sample is None:
-            embedders = self._embedders(index)
             async for batch in batches:
                 digests.write_truth(last_digests(batch, embedders))
             return ShardTruth(digests, None, embedders, bounds.end, bounds.end)
-        sampled = ShardSample(self._sample)
+        sampled = ShardSample(self._sample, digest_of=partial(digest_of, embedders=embedders))
         async for batch in batches:
             sampled.fold([batch])
         documents = list(sampled.truth.items())
         for start in range(0, len(documents), BLOCK_IDS):
             digests.write_truth(dict(documents[start : start + BLOCK_IDS]))
             await _others()
-        return ShardTruth(digests, sampled.ids, NO_EMBEDDERS, bounds.end, bounds.end)
+        return ShardTruth(digests, sampled.ids, embedders, bounds.end, bounds.end)
 
     async def _compare(
         self,
@@ -243,7 +244,7 @@ class Verifier:
             if truth.ids is None:
                 pages = self._documents.of_shard(index, replica.shard, node, embedders=truth.embedders)
             else:
-                pages = self._documents.of_ids(index, truth.ids, node)
+                pages = self._documents.of_ids(index, truth.ids, node, embedders=truth.embedders)
             async for page in pages:
                 truth.digests.add_found(page)
             now = (await self._bounds(partition)).end

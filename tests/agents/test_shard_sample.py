@@ -40,6 +40,14 @@ def test_sample_is_a_part_of_the_truth(writes: list[tuple[str, int | None]], sam
     assert found.truth == {key: digest for key, (_, digest) in expected.items() if digest is not None}
 
 
+def test_sample_keeps_what_it_is_told_to_of_a_document() -> None:
+    """Whoever compares vectors as well has another digest."""
+    found = ShardSample(Sample(), digest_of=lambda document: document)
+    found.fold(batches([("a", 1), ("b", 2), ("a", None)]))
+
+    assert found.truth == {"b": b'{"id":"b","value":2}'}
+
+
 @given(WRITES, SAMPLES)
 def test_sample_of_what_it_wants_is_the_sample_of_all(writes: list[tuple[str, int | None]], sample: Sample) -> None:
     """What it does not want need not be parsed."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from agents.shard_sample import Sample
 from miroir.comparison import Comparison, FaultyIds
 from miroir.verify import Verifier
 from schemas.ids import IndexUid, node_index_uid
@@ -66,9 +67,9 @@ async def set_embedders(api: Api, uid: str, change: Mapping[str, Any]) -> None:
     assert task["status"] == "succeeded", task
 
 
-async def faults(cluster: Cluster, uid: str, documents: int) -> Sequence[Comparison]:
+async def faults(cluster: Cluster, uid: str, documents: int, *, sample: Sample | None = None) -> Sequence[Comparison]:
     """Return what was found of each replica that is not as the log has it, of so many documents."""
-    async with Verifier(cluster.settings) as verifier:
+    async with Verifier(cluster.settings, sample=sample) as verifier:
         report = await verifier.run(index=IndexUid(uid))
     found = [each.comparison for each in report.replicas]
     assert not any(each.error for each in report.replicas), report
@@ -116,10 +117,11 @@ async def test_a_vector_that_was_changed_on_a_node_is_found(api: Api, cluster: C
     before = await faults(cluster, "things", 1000)
     await put({**right, "_vectors": {"own": [first + 1e-6, *others]}})
     spoilt = await faults(cluster, "things", 1000)
+    sampled = await faults(cluster, "things", 1000, sample=Sample(share=1.0))
     await put(right)
 
     assert before == []
-    assert [each.different for each in spoilt] == [FaultyIds(1, ("7",))]
+    assert [each.different for each in spoilt] == [each.different for each in sampled] == [FaultyIds(1, ("7",))]
     assert await faults(cluster, "things", 1000) == []
 
 

@@ -34,13 +34,16 @@ async def node() -> AsyncIterator[NodeRecord]:
         body = await request.json()
         if "ids" in body:
             named = [each for each in DOCUMENTS if str(each["id"]) in set(body["ids"])]
-            return web.json_response({"results": named[: body["limit"]], "total": len(named)})
+            return web.json_response({"results": shown(named[: body["limit"]], body), "total": len(named)})
         if " NOT IN " in body["filter"]:
             return web.json_response({"results": [{}], "total": 1})
-        page: list[dict[str, Any]] = DOCUMENTS[body["offset"] : body["offset"] + body["limit"]]
-        if body.get("retrieveVectors"):
-            page = [{**each, "_vectors": {"own": {"embeddings": [[each["id"]]], "regenerate": False}}} for each in page]
-        return web.json_response({"results": page, "total": len(DOCUMENTS)})
+        page = DOCUMENTS[body["offset"] : body["offset"] + body["limit"]]
+        return web.json_response({"results": shown(page, body), "total": len(DOCUMENTS)})
+
+    def shown(page: list[dict[str, int]], body: dict[str, Any]) -> list[dict[str, Any]]:
+        if not body.get("retrieveVectors"):
+            return page
+        return [{**each, "_vectors": {"own": {"embeddings": [[each["id"]]], "regenerate": False}}} for each in page]
 
     app = web.Application()
     app.router.add_post("/indexes/films__3/documents/fetch", fetch)
@@ -83,6 +86,19 @@ async def test_of_ids_asks_for_these_alone(node: NodeRecord) -> None:
     assert max(map(len, found)) <= PAGE
     assert {key: value for page in found for key, value in page.items()} == {
         str(each["id"]): digest(each) for each in wanted
+    }
+
+
+async def test_of_ids_with_embedders_asks_for_vectors(node: NodeRecord) -> None:
+    """In smaller pages, too."""
+    wanted = DOCUMENTS[: PAGE_WITH_VECTORS + 2]
+    async with ReplicaDocuments(SETTINGS) as documents:
+        asked = documents.of_ids(INDEX, {str(each["id"]) for each in wanted}, node, embedders={"own": False})
+        found = [page async for page in asked]
+
+    assert [len(page) for page in found] == [PAGE_WITH_VECTORS, 2]
+    assert {key: value for page in found for key, value in page.items()} == {
+        str(each["id"]): node_digest({**each, "_vectors": {"own": [each["id"]]}}, {"own": False}) for each in wanted
     }
 
 
