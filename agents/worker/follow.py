@@ -43,9 +43,9 @@ async def follow(reader: LogReader, topic: str, take: Callable[[LogBatch], None]
             try:
                 if position is None:
                     bounds = (await reader.bounds([partition]))[partition]
-                    position = bounds.beginning
-                    goal = bounds.end
-                    await reader.assign({partition: position})
+                    await reader.assign({partition: bounds.beginning})
+                    # Known only now: where the broker went away between the two, all is asked again.
+                    position, goal = bounds.beginning, bounds.end
                 if position >= goal:
                     caught_up.set()
                 for batch in await reader.read(timeout_s=READ_S, records_max=RECORDS_MAX):

@@ -1,14 +1,15 @@
 """Following a topic from its beginning."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 
 import pytest
 
 from agents.worker import follow as follow_module
 from agents.worker.follow import follow
-from schemas.errors import MissedRecordsError
-from schemas.ids import Partition
+from schemas.errors import LogUnavailableError, MissedRecordsError
+from schemas.ids import Partition, Position
 from streams.log import Append, LogBatch, TopicPartition, TopicSpec
 from tests.fakes.log import FakeLog, FakeLogReader
 from tests.integration.waiting import DEADLINE_S
@@ -28,11 +29,11 @@ def make_log(records: int) -> FakeLog:
 class Follower:
     """A follower at work, and what it was handed."""
 
-    def __init__(self, log: FakeLog) -> None:
+    def __init__(self, log: FakeLog, reader: FakeLogReader | None = None) -> None:
         self.values: list[bytes | None] = []
         self.caught_up = asyncio.Event()
         self._took = asyncio.Event()
-        reader = FakeLogReader(log)
+        reader = reader or FakeLogReader(log)
         self.task = asyncio.create_task(follow(reader, TOPIC, self._take, caught_up=self.caught_up))
 
     def _take(self, batch: LogBatch) -> None:
@@ -87,6 +88,31 @@ async def test_follower_waits_for_the_broker(monkeypatch: pytest.MonkeyPatch) ->
 
     await follower.until(2)
 
+    await follower.stop()
+
+
+class _InterruptedReader(FakeLogReader):
+    """Its broker goes away between the first two questions."""
+
+    interruptions = 1
+
+    async def assign(self, positions: Mapping[TopicPartition, Position]) -> None:
+        """Fail the first time."""
+        if self.interruptions:
+            self.interruptions -= 1
+            raise LogUnavailableError("assign: gone")
+        await super().assign(positions)
+
+
+async def test_follower_whose_broker_goes_away_before_it_reads_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where to begin is known by then, and nothing is read from there yet."""
+    monkeypatch.setattr(follow_module, "RETRY_S", 0.01)
+    log = make_log(2)
+    follower = Follower(log, _InterruptedReader(log))
+
+    await follower.until(2)
+
+    assert follower.values == [b"0", b"1"]
     await follower.stop()
 
 
