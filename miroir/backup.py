@@ -19,7 +19,7 @@ from miroir.log_wholeness import LogSight, log_fault
 from miroir.node_documents import NodeDocuments
 from schemas.backups import BackupHeader, Source
 from schemas.config import Settings
-from schemas.errors import MiroirError
+from schemas.errors import LogUnavailableError, MiroirError
 from schemas.events import IndexRecord, IndexState
 from schemas.ids import IndexUid, Partition, Position, ShardId
 from streams.kafka.admin import KafkaLogAdmin
@@ -155,14 +155,16 @@ async def look_at_log(admin: KafkaLogAdmin, reader: KafkaLogReader, index: Index
     """Return the index's topic as it is now.
 
     Raises:
-        LogUnavailableError: no broker answers.
+        LogUnavailableError: no broker answers, or two do not agree.
     """
     found = (await admin.describe([index.topic])).get(index.topic)
     if found is None:
         return LogSight(exists=False)
-    topic_id = (await admin.identify([index.topic]))[index.topic].topic_id
+    identity = (await admin.identify([index.topic])).get(index.topic)
+    if identity is None:
+        raise LogUnavailableError(f"topic {index.topic}: one broker knows it, and another one does not: ask again")
     partitions = [TopicPartition(index.topic, Partition(each)) for each in range(found.partitions)]
     bounds: dict[ShardId, Bounds] = {
         ShardId(each.partition): held for each, held in (await reader.bounds(partitions)).items()
     }
-    return LogSight(exists=True, topic_id=topic_id, bounds=bounds)
+    return LogSight(exists=True, topic_id=identity.topic_id, bounds=bounds)
