@@ -30,8 +30,11 @@ class ReseedPlan:
 
     def describe_loss(self) -> str:
         """Return what is lost, for people; compaction may have left less than the positions say."""
-        ranges = (f"shard {shard}: positions {r.start} to {r.end - 1}" for shard, r in sorted(self.lost.items()))
-        return "; ".join(ranges)
+        known = {copy.shard for copy in self.copies}
+        return "; ".join(
+            f"{'shard' if shard in known else 'no shard but partition'} {shard}: positions {r.start} to {r.end - 1}"
+            for shard, r in sorted(self.lost.items())
+        )
 
 
 def plan_reseed(
@@ -58,7 +61,12 @@ def plan_reseed(
             lost[shard] = PositionRange(copy.cursor, known_to)
         if is_ours and held is not None:
             carried[shard] = max(copy.cursor, held.beginning)
-    if sight.exists and not is_ours:
+    if is_ours:
+        # Partitions that were added: their records are dead letters at best, and whether anything newer of their keys
+        # stands in the partitions where these belong cannot be told.
+        beyond = {shard: held for shard, held in bounds.items() if shard not in {copy.shard for copy in copies}}
+        lost |= {shard: PositionRange(held.beginning, held.end) for shard, held in beyond.items() if held.end > 0}
+    elif sight.exists:
         carried = {shard: held.beginning for shard, held in bounds.items()}
     return ReseedPlan(copies, carried, lost)
 

@@ -39,6 +39,15 @@ def test_plan_of_a_log_trimmed_beyond_a_copy_counts_the_gap() -> None:
     assert plan.describe_loss() == "shard 0: positions 7 to 9"
 
 
+def test_plan_of_a_log_that_has_grown_partitions_counts_theirs() -> None:
+    """No copy holds what stands in them, and it is not carried over: that is not for the command to decide."""
+    plan = plan_reseed(copies(7, 9), sight((0, 20), (0, 9), (0, 4), (0, 0)), OURS, {})
+
+    assert plan.carried == {0: 7, 1: 9}
+    assert plan.lost == {2: PositionRange(Position(0), Position(4))}
+    assert plan.describe_loss() == "no shard but partition 2: positions 0 to 3"
+
+
 def test_plan_of_a_log_made_anew_carries_all_of_it() -> None:
     """Its positions are not the copies'; what the old one held behind them is lost."""
     ends = {ShardId(0): Position(12), ShardId(1): Position(9)}
