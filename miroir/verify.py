@@ -270,14 +270,22 @@ class Verifier:
         return NO_EMBEDDERS if record is None else user_embedders(record.settings)
 
     async def _strays(self, index: IndexRecord, name: NodeId) -> StrayReport:
-        # What leaves is there until it is dropped.
-        here = (*self._view.topology.replicas_on(name), *self._view.topology.leaving_on(name))
-        placed = [each.shard for each in here if each.uid == index.uid]
         try:
-            node = self._view.topology.node(name)
-            return StrayReport(index.uid, name, await self._documents.count_outside(index, placed, node))
+            return StrayReport(index.uid, name, await self._count_strays(index, name))
         except (NodeError, NotFoundError) as error:
             return StrayReport(index.uid, name, 0, str(error))
+
+    async def _count_strays(self, index: IndexRecord, name: NodeId) -> int:
+        """Return how many documents on the node are of no copy there; one that was just placed has some, too."""
+        for _ in range(ROUNDS_MAX):
+            await self._view.refresh()
+            # What leaves is there until it is dropped.
+            here = (*self._view.topology.replicas_on(name), *self._view.topology.leaving_on(name))
+            placed = [each.shard for each in here if each.uid == index.uid]
+            node = self._view.topology.node(name)
+            if not (found := await self._documents.count_outside(index, placed, node)):
+                break
+        return found
 
     async def _until_reached(self, replica: ReplicaRecord, end: Position) -> None:
         """Return once the replica's visible cursor has reached ``end``.

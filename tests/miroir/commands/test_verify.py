@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 import httpx
 
 from miroir.settings_source import load_settings
+from miroir.verify import Report, Verifier, VerifyReport
+from schemas.ids import IndexUid
 from schemas.kafka import KafkaConfig
 from streams.kafka.admin import KafkaLogAdmin
 from streams.topics import docs_topic
-from tests.miroir.local_stack import LocalStack
+from tests.miroir.local_stack import TIMEOUT_S, LocalStack, run_miroir
 
 DOCUMENTS = 20
 
@@ -102,6 +105,42 @@ def writing(local_stack: LocalStack, index: str) -> Iterator[list[int]]:
     finally:
         ended.set()
         writer.join()
+
+
+def test_verify_calls_no_document_a_stray_whose_copy_was_placed_meanwhile(
+    local_stack: LocalStack, tmp_path: Path
+) -> None:
+    """Copies may move all the time; what is placed is looked at behind the last comparison."""
+    file = tmp_path / "documents.ndjson"
+    file.write_text("\n".join(json.dumps({"id": number}) for number in range(DOCUMENTS)))
+    local_stack.run("index", "create", "moved", "--primary-key", "id", "--shards", "3", "--replication", "1")
+    local_stack.run("produce", str(file), "--index", "moved", "--wait")
+
+    def place(_done: int, _total: int, what: str) -> None:
+        if what == "strays":
+            local_stack.run("index", "update", "moved", "--replication", "3")
+            until_verified(local_stack, "moved", replicas=9)
+
+    report = asyncio.run(verify(local_stack, IndexUid("moved"), place))
+
+    assert (len(report.replicas), report.strays) == (3, [])
+    local_stack.run("index", "delete", "moved", "--yes")
+
+
+async def verify(local_stack: LocalStack, index: IndexUid, report: Report) -> VerifyReport:
+    """Return what is found."""
+    async with Verifier(load_settings({}, local_stack.directory), report=report) as verifier:
+        return await verifier.run(index=index)
+
+
+def until_verified(local_stack: LocalStack, index: str, *, replicas: int) -> None:
+    """Return once so many copies are whole."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while True:
+        ran = run_miroir("verify", "--index", index, "--json", directory=local_stack.directory)
+        if ran.out and ran.json["verified"] and len(ran.json["replicas"]) == replicas:
+            return
+        assert time.monotonic() < deadline_s, ran
 
 
 def test_verify_against_a_log_made_anew_says_so(local_stack: LocalStack, tmp_path: Path) -> None:
