@@ -6,6 +6,7 @@ documents go.
 """
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
@@ -53,7 +54,7 @@ def read_documents(path: Path) -> Iterator[FileDocument]:
             for number, line in enumerate(chain([first], text), start=1):
                 if line.strip():
                     yield _document(f"line {number}", line.strip(), tell())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise MiroirError(f"{path}: {error}") from error
 
 

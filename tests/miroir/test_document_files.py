@@ -73,11 +73,13 @@ def test_read_documents_bad_document_names_its_place(tmp_path: Path, text: str, 
 
 
 def test_read_documents_unreadable_file_is_named(tmp_path: Path) -> None:
-    """A file that is not there, or not gzip, is an error of ours."""
-    broken = tmp_path / "a.ndjson.gz"
-    broken.write_bytes(b"no gzip")
+    """A file that is not there, not gzip, cut, or damaged, is an error of ours."""
+    whole = gzip.compress(b'{"id": 1}\n' * 100)
+    bad = {"none.gz": b"no gzip", "cut.gz": whole[:-9], "damaged.gz": whole[:12] + b"\xff" * 8 + whole[20:]}
+    for name, held in bad.items():
+        (tmp_path / name).write_bytes(held)
 
-    for path in (tmp_path / "none", broken):
+    for path in (tmp_path / "absent", *(tmp_path / name for name in bad)):
         with pytest.raises(MiroirError, match=path.name):
             list(read_documents(path))
 
