@@ -7,9 +7,10 @@ It must not know: which keys there are.
 import re
 import uuid
 
-from query.body import expected_one_of, read_choice, read_string, read_strings, wrong_type
+from query.body import read_choice, read_string, read_strings, wrong_type
 from schemas.errors import InvalidRequestError
 from schemas.meilisearch_requests import KEY_FIELDS
+from schemas.near_names import expected_one_of
 
 ACTIONS = (
     *("*", "search", "documents.*", "documents.add", "documents.get", "documents.delete", "indexes.*"),

@@ -6,14 +6,11 @@ API. It does not know which fields a body has.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
 
 import orjson
 
 from schemas.errors import InvalidSearchError
-
-_TYPO_BUDGETS = ((3, 0), (7, 1), (12, 2), (17, 3), (24, 4))
-"""Up to this many bytes, so many typos are forgiven when a name is guessed; beyond the last row, five."""
+from schemas.near_names import expected_one_of
 
 
 def read_string(value: object, code: str, place: str) -> str:
@@ -90,40 +87,6 @@ def wrong_type(value: object, code: str, place: str, expected: str) -> InvalidSe
 def unknown_field(name: str, fields: Iterable[str]) -> InvalidSearchError:
     """Return the error for a field that the body does not have."""
     return InvalidSearchError("bad_request", f"Unknown field `{name}`: {expected_one_of(name, tuple(fields))}")
-
-
-def expected_one_of(given: str, accepted: Sequence[str]) -> str:
-    """Return the end of a message about an unknown name: a guess where one is near, and all names."""
-    names = ", ".join(f"`{name}`" for name in accepted)
-    return f"{_guess(given, accepted)}expected one of {names}"
-
-
-def _guess(given: str, accepted: Sequence[str]) -> str:
-    length_bytes = len(given.encode("utf-8", "replace"))
-    budget = next((typos for bytes_max, typos in _TYPO_BUDGETS if length_bytes <= bytes_max), 5)
-    if not budget:
-        return ""
-    # Others are farther than the budget whatever their letters are, and a name may be as long as a body.
-    near = (name for name in accepted if abs(len(name) - len(given)) <= budget)
-    distance, nearest = min(
-        ((_distance(given, name), name) for name in near), key=itemgetter(0), default=(budget + 1, "")
-    )
-    return f"did you mean `{nearest}`? " if distance <= budget else ""
-
-
-def _distance(left: str, right: str) -> int:
-    """Return how many letters must change, come, go, or change places with their neighbour."""
-    before_last: list[int] = []
-    last = list(range(len(right) + 1))
-    for i, a in enumerate(left, 1):
-        row = [i]
-        for j, b in enumerate(right, 1):
-            cost = min(row[j - 1] + 1, last[j] + 1, last[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
-                cost = min(cost, before_last[j - 2] + 1)
-            row.append(cost)
-        before_last, last = last, row
-    return last[-1]
 
 
 def _description(value: object) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 
-from query.body import expected_one_of
 from query.counts import parse_count
 from query.locales import LOCALES
 from query.search import (
@@ -26,6 +25,7 @@ from query.search import (
 from query.similar import FIELDS as SIMILAR_FIELDS
 from query.similar import SimilarRequest, assembled_similar
 from schemas.errors import InvalidSearchError
+from schemas.near_names import expected_one_of
 
 
 def parse_search_parameters(parameters: Mapping[str, str]) -> SearchRequest:

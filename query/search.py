@@ -12,7 +12,6 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from query.body import (
-    expected_one_of,
     read_choice,
     read_count,
     read_flag,
@@ -26,6 +25,7 @@ from query.body import (
 )
 from query.locales import LOCALES
 from schemas.errors import InvalidSearchError
+from schemas.near_names import expected_one_of
 
 LIMIT_DEFAULT = 20
 CROP_LENGTH_DEFAULT_WORDS = 10

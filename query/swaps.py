@@ -4,8 +4,9 @@ What always holds: what is wrong with it is said with Meilisearch's codes and wo
 It must not know: which indexes there are.
 """
 
-from query.body import expected_one_of, read_strings, wrong_type
+from query.body import read_strings, wrong_type
 from schemas.errors import InvalidRequestError
+from schemas.near_names import expected_one_of
 
 PAIR = 2
 _CODE = "invalid_swap_indexes"

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from schemas.errors import InvalidRequestError
+from schemas.near_names import expected_one_of
 
 
 def wrong_type(code: str, path: str, expected: str, value: Any) -> InvalidRequestError:
@@ -87,34 +88,7 @@ def read_one_of(names: Iterable[str], value: Any, code: str, path: str) -> str:
 
 def unknown_name(kind: str, name: str, names: Iterable[str], *, inside: str = "") -> str:
     """Return what Meilisearch says about a name it does not know, with the one that may have been meant."""
-    known = tuple(names)
-    return f"Unknown {kind} `{name}`{inside}: {_did_you_mean(name, known)}expected one of {_listed(known)}"
-
-
-_TYPOS_ALLOWED = ((3, 0), (7, 1), (12, 2), (17, 3), (24, 4))
-"""Up to so many bytes of a name so many typos are forgiven; five beyond."""
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    allowed = next((typos for length, typos in _TYPOS_ALLOWED if len(name.encode()) <= length), 5)
-    # The difference in length is a lower bound: a name of a megabyte is compared with none.
-    alike = [own for own in known if abs(len(own) - len(name)) <= allowed] if allowed else []
-    near = [(distance, own) for own in alike if (distance := typos_between(name, own)) <= allowed]
-    return f"did you mean `{min(near, key=lambda item: item[0])[1]}`? " if near else ""
-
-
-def typos_between(left: str, right: str) -> int:
-    """Return the Damerau-Levenshtein distance: a swap of neighbours is one typo."""
-    rows = [list(range(len(right) + 1))]
-    for at, letter in enumerate(left, 1):
-        row = [at]
-        for other_at, other in enumerate(right, 1):
-            cost = min(rows[-1][other_at] + 1, row[-1] + 1, rows[-1][other_at - 1] + (letter != other))
-            if at > 1 and other_at > 1 and letter == right[other_at - 2] and left[at - 2] == other:
-                cost = min(cost, rows[-2][other_at - 2] + 1)
-            row.append(cost)
-        rows.append(row)
-    return rows[-1][-1]
+    return f"Unknown {kind} `{name}`{inside}: {expected_one_of(name, tuple(names))}"
 
 
 def show_json(value: Any) -> str:
@@ -124,10 +98,6 @@ def show_json(value: Any) -> str:
     except TypeError:
         # An integer beyond 64 bits.
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def describe(value: Any) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from query.body import expected_one_of, wrong_type
+from query.body import wrong_type
 from query.counts import parse_count
 from schemas.compressed_bodies import decompress, incomplete, too_large
 from schemas.errors import InvalidRequestError
 from schemas.malformed import explain_malformed
+from schemas.near_names import expected_one_of
 
 JSON = "application/json"
 

@@ -188,6 +188,8 @@ async def ask_any(client: AIOKafkaClient, request: Any) -> Any:
         aiokafka.errors.KafkaError: none can be reached, or the one that was asked does not answer.
     """
     nodes = [broker.nodeId for broker in client.cluster.brokers()]
+    if not nodes:
+        raise KafkaConnectionError("no broker is known")
     random.shuffle(nodes)
     for node in nodes[1:]:
         with suppress(*UNREACHED):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from query.body import expected_one_of, read_flag, read_number, read_numbers, read_object, read_string, read_strings
+from query.body import read_flag, read_number, read_numbers, read_object, read_string, read_strings
 from schemas.errors import InvalidSearchError
 
 KINDS = {
@@ -41,27 +41,3 @@ def test_reader_says_what_was_expected(read: object, expected: str) -> None:
     assert callable(read)
     with pytest.raises(InvalidSearchError, match=f"expected {expected}, but found a string"):
         read("x", "bad", ".a")
-
-
-GUESSES = {
-    "short names are not guessed": ("lim", ["limit"], ""),
-    "one letter": ("limi", ["offset", "limit"], "did you mean `limit`? "),
-    "neighbours swapped": ("lmiit", ["limit"], "did you mean `limit`? "),
-    "too far": ("lmtxx", ["limit"], ""),
-    "longer names forgive more": ("attributes_to_crop", ["attributesToCrop"], "did you mean `attributesToCrop`? "),
-}
-
-
-@pytest.mark.parametrize(("given", "accepted", "guess"), GUESSES.values(), ids=GUESSES.keys())
-def test_near_name_is_suggested(given: str, accepted: list[str], guess: str) -> None:
-    """A name is guessed within a budget of typos that grows with its length."""
-    names = ", ".join(f"`{name}`" for name in accepted)
-
-    assert expected_one_of(given, accepted) == f"{guess}expected one of {names}"
-
-
-def test_name_as_long_as_a_body_is_not_guessed() -> None:
-    """Its letters are not even looked at, which would take hours."""
-    accepted = ["offset", "attributesToHighlight"]
-
-    assert expected_one_of("x" * 10_000_000, accepted) == "expected one of `offset`, `attributesToHighlight`"
