@@ -6,10 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from schemas.kafka import KafkaConfig
 from tests.integration.real_kafka import RealKafka, RealKafkaMissingError
 from tests.integration.shared_kafka import share_kafka
+
+# An example may take as long as a busy machine takes: no test measures time.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

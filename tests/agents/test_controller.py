@@ -237,7 +237,7 @@ def test_deciding_twice_from_the_same_gives_the_same() -> None:
     assert decide(topology, request, Offset(9), seen) == decide(topology, request, Offset(9), seen)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(REQUESTS), max_size=12), st.data())
 def test_fresh_fold_of_the_compacted_topic_is_the_same_topology(asked: list[Request], data: st.DataObject) -> None:
     """After any requests, torn anywhere and repeated: folding only the last record of each key gives the same."""

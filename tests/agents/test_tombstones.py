@@ -231,7 +231,7 @@ AWAY_TOO_LONG: list[tuple[object, ...]] = [
 """A document is deleted while its node is away, for longer than the log keeps the delete."""
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(STEPS)
 @example(AWAY_TOO_LONG)
 @example([*AWAY_TOO_LONG[:4], ("copy disk",), *AWAY_TOO_LONG[4:], ("feed", 9, 1), ("restore disk",)])
@@ -243,7 +243,6 @@ def test_replica_that_is_fed_on_misses_no_delete(moves: list[tuple[object, ...]]
         world.check()
 
 
-@settings(deadline=None)
 @given(STEPS)
 @example([("produce", 0, False), ("produce", 0, True), ("wait", 99), ("feed", 0, 1), ("feed", 1, 1), ("compact", 2)])
 def test_replica_is_whole_once_it_was_fed_to_the_end(moves: list[tuple[object, ...]]) -> None:

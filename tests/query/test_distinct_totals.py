@@ -25,7 +25,7 @@ def _documents(kinds: list[Any]) -> list[dict[str, Any]]:
     return [{"id": at, "kind": kind, "text": "moon" if at % 3 else "sun"} for at, kind in enumerate(kinds)]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(SINGLE, max_size=60), st.sampled_from([None, "moon"]), st.integers(1, 8))
 def test_total_of_pages_equals_the_single_engines(kinds: list[Any], text: str | None, size: int) -> None:
     """Where documents have one value at most, the total is right on every page, or is said not to be."""
@@ -42,7 +42,7 @@ def test_total_of_pages_equals_the_single_engines(kinds: list[Any], text: str | 
         assert (got.body["totalHits"], got.body["totalPages"]) == (wanted["totalHits"], wanted["totalPages"])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.one_of(SINGLE.filter(lambda kind: kind != {"x": 1}), SEVERAL), max_size=60), st.integers(1, 8))
 def test_total_over_lists_of_values_is_right_or_said_not_to_be(kinds: list[Any], size: int) -> None:
     """A document of several values may hide others: then nobody can tell from the values alone."""

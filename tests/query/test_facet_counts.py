@@ -24,7 +24,7 @@ def _settings(order: str) -> dict[str, Any]:
     return {"filterableAttributes": ["kind", "n"], "faceting": faceting}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(0, 10**6),
     st.sampled_from(["alpha", "count"]),

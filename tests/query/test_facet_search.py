@@ -32,7 +32,7 @@ KINDS: st.SearchStrategy[Any] = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(KINDS, max_size=40),
     st.sampled_from(["alpha", "count"]),

@@ -68,7 +68,7 @@ FEDERATIONS: st.SearchStrategy[Mapping[str, Any]] = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(DOCUMENTS, QUERIES, FEDERATIONS)
 def test_federation_over_shards_equals_the_single_engines(
     documents: list[dict[str, Any]], queries: list[dict[str, Any]], federation: Mapping[str, Any]
@@ -91,7 +91,7 @@ def _capped(hits_max: int) -> dict[str, Any]:
     return {**SETTINGS, "pagination": {"maxTotalHits": hits_max}}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     DOCUMENTS,
     QUERIES,
@@ -135,7 +135,7 @@ def test_no_hit_beyond_what_one_node_gives_stands_for_better_ones() -> None:
 VALUES: st.SearchStrategy[Any] = st.sampled_from(["a", "b", "c", "d", None])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     DOCUMENTS,
     st.lists(VALUES, min_size=25, max_size=25),
@@ -205,7 +205,7 @@ def _scores(answer: Mapping[str, Any]) -> list[float]:
     return [hit["_federation"]["weightedRankingScore"] for hit in answer["hits"]]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(DOCUMENTS, st.sampled_from([["n:asc"], ["n:desc"]]))
 def test_federation_of_sorted_queries_keeps_the_order_of_values(
     documents: list[dict[str, Any]], sort: list[str]

@@ -277,7 +277,7 @@ def test_index_on_one_node_is_passed_through() -> None:
     assert answer.body["hits"] == [{"id": 3, "kind": None}]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(DOCUMENTS, SORTS, st.sampled_from([None, "moon", "moonlgiht", "moon star", "sun moo"]), st.booleans())
 def test_sharded_order_equals_the_single_engines(
     documents: list[dict[str, Any]],

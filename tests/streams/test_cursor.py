@@ -235,7 +235,7 @@ def step(world: World, move: tuple[object, ...]) -> None:
             pass
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(STEPS)
 @example(
     [
@@ -263,7 +263,7 @@ def make_checkpoint(uid: int, tasks: list[NodeTask]) -> NodeTask | None:
     return NodeTask(uid, TaskState.SUCCEEDED, Checkpoint(INCARNATION, len(tasks) - 1, cursors))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(STEPS, st.integers(0, 60), st.lists(st.integers(0, 60), max_size=2))
 def test_fold_of_a_pruned_list_equals_the_whole_fold(
     moves: list[tuple[object, ...]], cut: int, late: list[int]

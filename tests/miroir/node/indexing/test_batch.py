@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from miroir.node.engine.search import search
@@ -101,7 +101,6 @@ def fold(batches: Sequence[Sequence[Operation]]) -> dict[str, Any]:
 
 
 @given(BATCHES)
-@settings(deadline=None)
 def test_documents_are_the_fold_of_all_batches(batches: list[list[Operation]]) -> None:
     """However operations are cut into batches, the last write per id stands."""
     bench = Bench()
@@ -114,7 +113,6 @@ def test_documents_are_the_fold_of_all_batches(batches: list[list[Operation]]) -
 
 
 @given(BATCHES)
-@settings(deadline=None)
 def test_postings_changed_step_by_step_equal_postings_made_anew(batches: list[list[Operation]]) -> None:
     """Adding, replacing and deleting leaves exactly the rows that indexing the rest from nothing would."""
     bench = Bench()
@@ -128,7 +126,6 @@ def test_postings_changed_step_by_step_equal_postings_made_anew(batches: list[li
 
 
 @given(BATCHES)
-@settings(deadline=None)
 def test_field_distribution_counts_top_level_fields(batches: list[list[Operation]]) -> None:
     """Every field is counted once for each document that has it."""
     bench = Bench()
