@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from miroir.processes import ProcessId
+from miroir.processes import ProcessId, is_alive
 from schemas.errors import ConfigurationError, InvalidInputError, MiroirError
 from schemas.wire import STRICT, build, parse
 
@@ -66,6 +66,20 @@ class StackState:
     processes: Sequence[ProcessId] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     troubles: tuple[str, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nobody looks after it any more."""
+        return self.supervisor is not None and not is_alive(self.supervisor)
+
+    @property
+    def told(self) -> str:
+        """How it is, and why, in a few words."""
+        if self.has_ended:
+            phase, why = str(self.phase) if self.error else "stopped", self.error
+        else:
+            phase, why = str(self.phase), "; ".join(self.troubles) or self.step or self.error
+        return f"{phase}{f': {why}' if why else ''}"
 
 
 def read_state(directory: Path) -> StackState | None:

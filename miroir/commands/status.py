@@ -45,8 +45,9 @@ def status(
         except KeyboardInterrupt:
             return
     local = _local(directory, url)
+    client = connect(directory, url)
     try:
-        found = asyncio.run(_once(directory, url))
+        found = asyncio.run(_once(client))
     except MiroirError as error:
         raise MiroirError(_why_away(local, error)) from error
     answer = _to_wire(found, local)
@@ -58,8 +59,8 @@ def status(
         raise typer.Exit(FAILED)
 
 
-async def _once(directory: Path, url: str | None) -> dict[str, Any]:  # as the query service has it
-    async with connect(directory, url) as client:
+async def _once(client: QueryClient) -> dict[str, Any]:  # as the query service has it
+    async with client:
         return await client.call("GET", "/_miroir/status")
 
 
@@ -105,8 +106,7 @@ def _tables(found: dict[str, Any], local: StackState | None, *, shards: bool) ->
 
 def _troubles(local: StackState | None) -> Sequence[str]:
     """Return the troubles of local processes, as long as somebody looks after them."""
-    is_kept = local is not None and local.supervisor is not None and is_alive(local.supervisor)
-    return local.troubles if local is not None and is_kept else ()
+    return local.troubles if local is not None and local.supervisor is not None and not local.has_ended else ()
 
 
 def _local(directory: Path, url: str | None) -> StackState | None:
@@ -126,10 +126,4 @@ def _kafka(local: StackState | None) -> str:
 
 
 def _why_away(local: StackState | None, error: MiroirError) -> str:
-    if local is None or local.supervisor is None:
-        return str(error)
-    if is_alive(local.supervisor):
-        phase, why = str(local.phase), "; ".join(local.troubles) or local.step or local.error
-    else:
-        phase, why = local.phase if local.error else "stopped", local.error
-    return f"{error}; the local stack is {phase}{f': {why}' if why else ''}"
+    return str(error) if local is None or local.supervisor is None else f"{error}; the local stack is {local.told}"

@@ -19,6 +19,7 @@ from miroir.client import QueryClient
 from miroir.settings_source import load_settings
 from miroir.stack_state import read_state
 from schemas.config import Settings
+from schemas.errors import MiroirError
 
 FAILED = 1
 """Exit code of a command that failed or found faults; a wrong command line is 2."""
@@ -53,10 +54,17 @@ def settings_of(directory: Path) -> Settings:
 
 
 def connect(directory: Path, url: str | None) -> QueryClient:
-    """Return a connection to the query service that is meant; the caller leaves it."""
+    """Return a connection to the query service that is meant; the caller leaves it.
+
+    Raises:
+        MiroirError: the local stack is meant, and has ended: whoever answers at its address is another one.
+    """
     settings = settings_of(directory)
     if url is None:
         state = read_state(directory)
+        if state is not None and state.has_ended:
+            cure = "`miroir up` starts it, --url asks another query service"
+            raise MiroirError(f"the local stack in {directory} is {state.told}: {cure}")
         url = state.url if state is not None and state.url else f"http://{settings.http_host}:{settings.http_port}"
     key = settings.master_key
     return QueryClient(url, None if key is None else key.get_secret_value())

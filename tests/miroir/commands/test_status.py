@@ -79,10 +79,8 @@ def test_status_of_another_service_has_nothing_of_the_local_stack(tmp_path: Path
     [
         (StackState(Phase.READY, supervisor=ALIVE), "the local stack is ready"),
         (StackState(Phase.STARTING, "adding node-1", supervisor=ALIVE), "the local stack is starting: adding node-1"),
-        (StackState(Phase.READY, supervisor=ENDED), "the local stack is stopped"),
-        (StackState(Phase.FAILED, error="no port", supervisor=ENDED), "the local stack is failed: no port"),
     ],
-    ids=["ready", "starting", "stopped", "failed"],
+    ids=["ready", "starting"],
 )
 def test_status_of_a_local_stack_that_does_not_answer_says_how_it_is(
     tmp_path: Path, state: StackState, text: str
@@ -95,6 +93,23 @@ def test_status_of_a_local_stack_that_does_not_answer_says_how_it_is(
     assert ran.code == 1
     assert "query service http://127.0.0.1:9: " in ran.err
     assert ran.err.endswith(f"; {text}\n")
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [(StackState(Phase.READY), "stopped"), (StackState(Phase.FAILED, error="no port"), "failed: no port")],
+    ids=["stopped", "failed"],
+)
+def test_command_beside_a_stack_that_has_ended_asks_nobody_else(tmp_path: Path, state: StackState, text: str) -> None:
+    """Another stack may have taken its address: what that one says is not what was asked, unless it is named."""
+    with stranger({"/_miroir/status": (200, STATUS)}) as url:
+        write_state(tmp_path, replace(state, url=url, supervisor=ENDED))
+        ran = run_miroir("status", "--json", directory=tmp_path)
+        named = run_miroir("status", "--json", "--url", url, directory=tmp_path)
+
+    expected = f"the local stack in {tmp_path} is {text}: `miroir up` starts it, --url asks another query service"
+    assert (ran.code, ran.out, ran.err) == (1, "", f"miroir: {expected}\n")
+    assert named.json["nodes"] == []
 
 
 def test_status_tells_the_troubles_of_local_processes(local_stack: LocalStack, tmp_path: Path) -> None:
