@@ -83,7 +83,7 @@ class Settings(BaseModel):
     )
 
     master_key: MasterKey = Field(
-        None, description="Key of the HTTP API, at least 16 bytes. Unset or empty: everybody may do everything."
+        None, description="Key of the HTTP API; 16 bytes or more. Unset or empty: everybody may do everything."
     )
     node_master_key: SecretStr = Field(
         SecretStr(""), description="Master key of the nodes; used to make and derive their keys, never sent otherwise."
@@ -208,6 +208,8 @@ def _check_login(settings: Settings) -> None:
             raise _refused("kafka_sasl_username", needed)
         if settings.kafka_sasl_password is None or not settings.kafka_sasl_password.get_secret_value():
             raise _refused("kafka_sasl_password", needed)
+    if settings.kafka_ssl_keyfile and not settings.kafka_ssl_certfile:
+        raise _refused("kafka_ssl_certfile", "needed with kafka_ssl_keyfile")
 
 
 def _refused(name: str, reason: str) -> ConfigurationError:

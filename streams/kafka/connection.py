@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import aiokafka.client
@@ -101,6 +102,9 @@ def client_arguments(config: KafkaConfig) -> dict[str, Any]:
 
 def ssl_context(config: KafkaConfig) -> ssl.SSLContext:
     """Return a context that trusts the configured authorities, with the client's certificate where there is one."""
+    for path in filter(None, (config.ssl_cafile, config.ssl_certfile, config.ssl_keyfile)):
+        # The library's own error does not name the file.
+        Path(path).open("rb").close()
     context = ssl.create_default_context(cafile=config.ssl_cafile)
     context.check_hostname = config.ssl_check_hostname
     if config.ssl_certfile is not None:

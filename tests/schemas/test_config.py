@@ -107,6 +107,13 @@ def test_name_of_the_file_is_no_setting() -> None:
             id="SASL without a password",
         ),
         pytest.param(
+            {"MIROIR_KAFKA_SSL_KEYFILE": "/key.pem"},
+            {},
+            "MIROIR_KAFKA_SSL_CERTFILE",
+            "needed with kafka_ssl_keyfile",
+            id="a key without its certificate",
+        ),
+        pytest.param(
             {"MIROIR_HTTP_HOST": ""}, {}, "MIROIR_HTTP_HOST", "at least 1", id="every address, by an oversight"
         ),
         pytest.param({"MIROIR_POST_BYTES_MAX": "1"}, {}, "MIROIR_POST_BYTES_MAX", "1048576", id="too small a post"),

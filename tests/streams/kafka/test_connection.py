@@ -1,7 +1,9 @@
 """What all Kafka clients share: their arguments, and the table of errors."""
 
 import asyncio
+import re
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import aiokafka.client
@@ -56,10 +58,14 @@ def test_sasl_arguments_carry_mechanism_and_user() -> None:
     assert not arguments["ssl_context"].check_hostname
 
 
-def test_missing_certificate_file_is_an_os_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["ssl_cafile", "ssl_certfile"])
+def test_missing_certificate_file_is_an_os_error_with_its_name(tmp_path: Path, setting: str) -> None:
     """A file that is not there is told by its own error, before any broker is asked."""
-    with pytest.raises(OSError, match="No such file"):
-        client_arguments(KafkaConfig("one:9092", security_protocol="SSL", ssl_cafile=str(tmp_path / "none.pem")))
+    file = str(tmp_path / "none.pem")
+    config = KafkaConfig("one:9092", security_protocol="SSL")
+    config = replace(config, ssl_cafile=file) if setting == "ssl_cafile" else replace(config, ssl_certfile=file)
+    with pytest.raises(OSError, match=re.escape(file)):
+        client_arguments(config)
 
 
 def test_password_shows_in_no_text() -> None:
