@@ -15,12 +15,19 @@ from miroir.verify import TIMEOUT_S, Verifier, VerifyReport
 from miroir.verify_faults import fault_lines
 from schemas.ids import IndexUid, NodeId
 
+TIMEOUT_MAX_S = 24 * 3600.0
+"""How long a replica may be waited for at most: as long as a rebuild."""
+
 
 def verify(
     *,
     node: Annotated[str | None, typer.Option("--node", help="Only the replicas on this node.")] = None,
     index: Annotated[str | None, typer.Option("--index", help="Only this index.")] = None,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds a replica may take to catch up.")] = TIMEOUT_S,
+    timeout_s: Annotated[
+        float,
+        # The upper bound refuses a number that is none, which would never be over.
+        typer.Option("--timeout", min=0.0, max=TIMEOUT_MAX_S, help="Seconds a replica may take to catch up."),
+    ] = TIMEOUT_S,
     sample: Annotated[
         str | None,
         typer.Option("--sample", help="Only some documents of every shard: a number (100) or a share (0.01 or 1%)."),
