@@ -55,7 +55,8 @@ def explain_silence(error: NodeError) -> Newcomer:
         )
     if error.code in KEY_FAULTS:
         return Newcomer("node_key_wrong", f"{error}; node_master_key must be the master key that it was started with")
-    return Newcomer("not_a_meilisearch", str(error))
+    cure = "correct the url, which must be a node's, not a query service's"
+    return Newcomer("not_a_meilisearch", f"{error}; it answers not as a Meilisearch node does: {cure}")
 
 
 def version_fault(version: str) -> str:

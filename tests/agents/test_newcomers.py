@@ -45,6 +45,11 @@ def test_newcomer_shows_its_keys_of_ours() -> None:
         (NodeTimeoutError(N, "ask", "no answer"), "node_unreachable", "correct the url"),
         (NodeRejectedError(N, "ask", status=403, code="invalid_api_key", detail=""), "node_key_wrong", "master key"),
         (NodeRejectedError(N, "ask", status=404, code="", detail="<html>"), "not_a_meilisearch", "<html>"),
+        (
+            NodeRejectedError(N, "list keys", status=501, code="not_implemented", detail="GET /keys"),
+            "not_a_meilisearch",
+            "not as a Meilisearch node does: correct the url, which must be a node's, not a query service's",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
