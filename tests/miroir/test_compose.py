@@ -113,6 +113,14 @@ def test_compose_nodes_are_added_at_the_port_that_they_are_watched_at() -> None:
     assert all(SERVICES[name]["healthcheck"]["test"][-1] == f"http://127.0.0.1:{node}/health" for name in NODES)
 
 
+def test_compose_waits_until_its_nodes_have_joined() -> None:
+    """``docker compose up --wait`` waits for the join's end: nodes that are still joining hold nothing."""
+    (command,) = [line for line in (ROOT / "scripts/join").read_text().splitlines() if "miroir node add" in line]
+
+    assert "--wait" in command.split()
+    assert SERVICES["query-2"]["depends_on"]["join"]["condition"] == "service_completed_successfully"
+
+
 def test_compose_keeps_the_log_and_every_node_on_volumes() -> None:
     """What Kafka writes lies on its volume; every volume is used once."""
     directory = SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
