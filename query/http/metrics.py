@@ -15,6 +15,9 @@ from streams.readable import read_beyond_bound, readable_replicas
 
 _LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
+OUTCOMES = ("ok", "partial", "refused", "failed")
+"""What becomes of a search."""
+
 
 class Metrics:
     """Counters and gauges of one query service."""
@@ -30,7 +33,7 @@ class Metrics:
         )
         self._searches = Counter(
             "miroir_searches",
-            "Searches by outcome: ok, partial, refused, failed.",
+            f"Searches by outcome: {', '.join(OUTCOMES)}.",
             ["outcome"],
             registry=self._registry,
         )
@@ -84,7 +87,8 @@ class Metrics:
         )
         # Looking a label up costs as much as counting.
         self._latency_of: dict[NodeId, Histogram] = {}
-        self._outcomes: dict[str, Counter] = {}
+        # All are there at once: what begins with the first failure has not risen for who watches it.
+        self._outcomes = {outcome: self._searches.labels(outcome) for outcome in OUTCOMES}
         self._away = Gauge("miroir_nodes_away", "Nodes that do not answer.", registry=self._registry)
 
     def observe_node(self, node: NodeId, seconds: float) -> None:
@@ -95,11 +99,8 @@ class Metrics:
         found.observe(seconds)
 
     def observe_search(self, outcome: str, seconds: float) -> None:
-        """Count one search."""
-        found = self._outcomes.get(outcome)
-        if found is None:
-            found = self._outcomes[outcome] = self._searches.labels(outcome)
-        found.inc()
+        """Count one search, of one of ``OUTCOMES``."""
+        self._outcomes[outcome].inc()
         self._search_latency.observe(seconds)
 
     def count_produced(self, records: int) -> None:

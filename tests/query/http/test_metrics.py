@@ -119,6 +119,14 @@ def test_counters_count_searches_nodes_and_documents() -> None:
     assert found["miroir_documents_produced_total", ""] == 7
 
 
+def test_every_outcome_of_searches_is_told_from_the_beginning() -> None:
+    """An alert on failures needs their zero: a series that begins with its first failure has not risen."""
+    found = values(Metrics().render(views_of_nodes(), nodes_away=0, lag_records_max=10))
+
+    outcomes = {labels: value for (name, labels), value in found.items() if name == "miroir_searches_total"}
+    assert outcomes == {"ok": 0, "partial": 0, "refused": 0, "failed": 0}
+
+
 def test_index_without_a_primary_key_raises_no_alarm() -> None:
     """Nothing is applied to it yet, so that no copy lacks anything: `miroir status` says nothing of it either."""
     views = Views(lag_records_max=10, away=frozenset)
