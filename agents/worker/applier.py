@@ -120,6 +120,7 @@ class Applier:
             index = self.index_of(feed.partition.topic)
             if index is None or index.incarnation != feed.incarnation:
                 del self._feeds[feed.partition]
+        self._metrics.forget_all_but(topology.indexes.keys(), topology.nodes.keys())
         await self.mend()
         self._feeders.wake()
 
@@ -237,8 +238,7 @@ class Applier:
 
     async def stopped(self, partition: TopicPartition, error: LogError) -> None:
         """A live stream cannot go on: loudly where records are missing, else it is tried again."""
-        feed = self._feeds.get(partition)
-        if feed is None:
+        if (feed := self._feeds.get(partition)) is None:
             return
         feed.must_seek = True
         if isinstance(error, MissedRecordsError):

@@ -4,7 +4,7 @@ What always holds: names and labels are documented in ``docs/operating.md``. Who
 know: who scrapes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -84,6 +84,17 @@ class WorkerMetrics:
             self.lag_s.remove(*gone)
             self.lag_records.remove(*gone)
         self._observed = seen
+
+    def forget_all_but(self, indexes: Collection[str], nodes: Collection[str]) -> None:
+        """Drop what was counted of indexes and nodes that are gone."""
+        for metric in (self.records, self.dead, self.sampled, self.sampled_differences, self.freshness_s):
+            told = [sample.labels for family in metric.collect() for sample in family.samples]
+            gone = [
+                labels for labels in told if labels["index"] not in indexes or labels.get("node") not in {None, *nodes}
+            ]
+            # A series of a histogram is told of once a bucket.
+            for values in {tuple(value for name, value in labels.items() if name != "le") for labels in gone}:
+                metric.remove(*values)
 
     def note_visible(self, index: IndexUid, batches: Iterable[OperationBatch], cursor: Position, now_ms: int) -> None:
         """Measure how fresh the records were that have become visible, up to ``cursor``, exclusive."""

@@ -1,5 +1,6 @@
-"""Streams that bring nothing although the log has more are told again where to read."""
+"""Streams that bring nothing although the log has more are told again where to read; what goes with an index."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +11,8 @@ from schemas.config import parse_settings
 from schemas.events import IndexRecord
 from schemas.ids import Incarnation, IndexUid, Partition, Position, SettingsVersion
 from streams.log import Append, Bounds, TopicPartition, TopicSpec
+from streams.topology import Topology
+from tests.background import background
 from tests.builders import make_topology
 from tests.fakes.log import FakeLog, FakeLogReader, FakeLogWriter
 from tests.fakes.node import FakeNode, FakeNodeWriter
@@ -38,7 +41,7 @@ class Stream:
         self.sought.append(positions)
 
 
-def make_applier(records: int) -> tuple[Applier, Stream]:
+def make_applier(records: int, metrics: WorkerMetrics | None = None) -> tuple[Applier, Stream]:
     """Return an applier that owns the one partition from its beginning, with so many records in the log."""
     log = FakeLog()
     log.create(TopicSpec(TOPIC, 1, {}))
@@ -49,7 +52,7 @@ def make_applier(records: int) -> tuple[Applier, Stream]:
         worker="w",
         log=FakeLogWriter(log),
         make_reader=lambda: FakeLogReader(log),
-        metrics=WorkerMetrics(),
+        metrics=metrics or WorkerMetrics(),
         make_writer=lambda node, key: FakeNodeWriter(FakeNode(node.id), key),
         now_s=time.monotonic,
         now_ms=lambda: 0,
@@ -86,3 +89,20 @@ async def test_stream_at_the_end_of_the_log_is_left_alone() -> None:
         await applier.mend()
 
     assert stream.sought == []
+
+
+async def test_metrics_of_a_deleted_index_end_with_it() -> None:
+    """What an alert or a table shows is of indexes that there are."""
+    metrics = WorkerMetrics()
+    applier, _ = make_applier(0, metrics)
+    metrics.records.labels(index="films").inc(7)
+    started = asyncio.Event()
+
+    async with background(applier.run(started=started)):
+        await started.wait()
+        await applier.set_topology(applier.topology)
+        kept = metrics.registry.get_sample_value("miroir_records_total", {"index": "films"})
+        await applier.set_topology(Topology())
+
+    assert kept == 7
+    assert metrics.registry.get_sample_value("miroir_records_total", {"index": "films"}) is None

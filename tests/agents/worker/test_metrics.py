@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agents.worker.metrics import SAMPLE, WorkerMetrics
-from schemas.ids import Position
+from schemas.ids import IndexUid, NodeId, Position
 from tests.agents.test_window import make_operations
 from tests.builders import UID, make_progress, make_replica
 
@@ -63,3 +63,25 @@ def test_counters_are_told_by_index_and_reason() -> None:
     assert sample(metrics, "miroir_records_total", {"index": UID}) == 7
     assert sample(metrics, "miroir_dead_letters_total", {"index": UID, "reason": "invalid_id"}) == 1
     assert sample(other, "miroir_records_total", {"index": UID}) is None
+
+
+def test_what_was_counted_of_an_index_or_a_node_that_is_gone_is_forgotten() -> None:
+    """A worker that runs for months has as many series as there are indexes and nodes; the others count on."""
+    metrics = WorkerMetrics()
+    for uid in (UID, "gone"):
+        metrics.records.labels(index=uid).inc(7)
+        metrics.dead.labels(index=uid, reason="invalid_id").inc()
+        metrics.sampled.labels(index=uid).inc()
+        metrics.note_visible(IndexUid(uid), [make_operations(0, 1)], Position(1), now_ms=1500)
+        for node in ("a", "removed"):
+            metrics.sampled_differences.labels(index=uid, node=node).inc()
+
+    metrics.forget_all_but({UID}, {NodeId("a")})
+
+    told = [each.labels for family in metrics.registry.collect() for each in family.samples]
+    assert not [labels for labels in told if "gone" in labels.values() or "removed" in labels.values()]
+    assert sample(metrics, "miroir_records_total", {"index": UID}) == 7
+    assert sample(metrics, "miroir_dead_letters_total", {"index": UID, "reason": "invalid_id"}) == 1
+    assert sample(metrics, "miroir_sampled_documents_total", {"index": UID}) == 1
+    assert sample(metrics, "miroir_sampled_differences_total", {"index": UID, "node": "a"}) == 1
+    assert sample(metrics, "miroir_freshness_seconds_count", {"index": UID}) == 1
