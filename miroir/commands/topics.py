@@ -34,7 +34,8 @@ def plan(
     settings = settings_of(directory)
     names = [docs_topic_name(parse_index_uid(uid), Incarnation(0), taken=False) for uid in index or ()]
     planned = [docs_topic(name, shards) for name in (*names, *(topic or ()))]
-    specs = [*own_topics(), *asyncio.run(_existing(settings)), *planned]
+    # What is there comes before what is planned under its name.
+    specs = _distinct([*own_topics(), *asyncio.run(_existing(settings)), *planned])
     if as_json:
         print_json([{"name": each.name, "partitions": each.partitions, "configs": each.configs} for each in specs])
         return
@@ -50,6 +51,14 @@ async def _existing(settings: Settings) -> Sequence[TopicSpec]:
             return [docs_topic(each.topic, each.shards) for each in view.topology.indexes.values()]
     except LogError:
         return ()
+
+
+def _distinct(specs: Sequence[TopicSpec]) -> Sequence[TopicSpec]:
+    """Return the first of each name."""
+    first: dict[str, TopicSpec] = {}
+    for spec in specs:
+        first.setdefault(spec.name, spec)
+    return tuple(first.values())
 
 
 def _command(spec: TopicSpec, settings: Settings) -> str:
