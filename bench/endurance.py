@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from bench.setting import create_index, kafka_address, make_parser, running_stack, show
+from bench.setting import create_index, documents_file, kafka_address, make_parser, running_stack, show
 from bench.setting import run as run_measure
 from miroir.cluster_view import ClusterView
 from miroir.document_files import FileDocument, read_documents
@@ -129,7 +129,7 @@ def main() -> int:
     """Run, print, return the exit code."""
     parser = make_parser("The rate over time and the memory of every process.")
     parser.add_argument("--documents", type=int, default=1_000_000)
-    parser.add_argument("--file", type=Path, help="a file of documents instead of generated ones")
+    parser.add_argument("--file", type=documents_file, help="a file of documents instead of generated ones")
     parser.add_argument("--stubs", action="store_true", help="nodes that take everything at once")
     parser.add_argument("--replay", action="store_true", help="the worker starts when everything is in the log")
     arguments = parser.parse_args()

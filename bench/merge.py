@@ -113,6 +113,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     result = measure(options.directory)
+    if not result["cases"] + result["frequency_cases"]:
+        parser.error(f"{options.directory}: expected recordings (*.json.gz), found none")
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
         return

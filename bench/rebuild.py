@@ -20,7 +20,7 @@ import orjson
 
 from bench.endurance import generated
 from bench.films import load
-from bench.setting import make_parser, running_stack, show
+from bench.setting import documents_file, make_parser, running_stack, show
 from bench.setting import run as run_measure
 from miroir.cluster_view import ClusterView
 from miroir.document_files import FileDocument, read_documents
@@ -129,7 +129,7 @@ def _batched(documents: list[FileDocument], size: int) -> list[tuple[FileDocumen
 def main() -> int:
     """Run, print, return the exit code."""
     parser = make_parser("How fast a node is rebuilt from the log.")
-    parser.add_argument("--file", type=Path, help="a file of documents instead of generated ones")
+    parser.add_argument("--file", type=documents_file, help="a file of documents instead of generated ones")
     parser.add_argument("--documents", type=int, default=50_000, help="at most so many")
     parser.add_argument("--keep-disk", action="store_true", help="rebuild over the documents that are there")
     arguments = parser.parse_args()

@@ -28,6 +28,18 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def documents_file(text: str) -> Path:
+    """Return the path of an option that names a file of documents, or a pipe.
+
+    Raises:
+        ArgumentTypeError: there is none.
+    """
+    path = Path(text)
+    if not path.exists() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: there is no such file")
+    return path
+
+
 def show(result: Mapping[str, object], *, as_json: bool) -> None:
     """Print the result: a line a figure, or one JSON object."""
     if as_json:
@@ -102,6 +114,7 @@ async def create_index(stack: Stack, request: CreateIndex) -> None:
 __all__ = [
     "RealKafkaMissingError",
     "create_index",
+    "documents_file",
     "kafka_address",
     "make_parser",
     "run",
