@@ -1,8 +1,8 @@
 """Files of documents: NDJSON, one JSON array, or one JSON object; gzipped or not.
 
 What always holds: NDJSON is read line by line whatever its size; a JSON array is read as a whole. A document that is
-not JSON stops with its place in the file. Who calls it: ``miroir produce``, the demonstration. It must not know: where
-documents go.
+not JSON stops with the file's name and its place there. Who calls it: ``miroir produce``, the demonstration. It must
+not know: where documents go.
 """
 
 import gzip
@@ -39,7 +39,7 @@ def read_documents(path: Path) -> Iterator[FileDocument]:
     """Yield the documents of a file, in its order.
 
     Raises:
-        InvalidInputError: something in it is not JSON, or not an object; names the place.
+        InvalidInputError: something in it is not JSON, or not an object; names the file and the place.
         MiroirError: the file cannot be read.
     """
     try:
@@ -54,6 +54,8 @@ def read_documents(path: Path) -> Iterator[FileDocument]:
             for number, line in enumerate(chain([first], text), start=1):
                 if line.strip():
                     yield _document(f"line {number}", line.strip(), tell())
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
     except (OSError, EOFError, zlib.error) as error:
         raise MiroirError(f"{path}: {error}") from error
 
@@ -76,7 +78,7 @@ def _items(text: bytes, bytes_read: int) -> Iterator[FileDocument]:
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InvalidInputError(f"the file is no JSON: {error}") from error
+        raise InvalidInputError(f"not JSON: {error}") from error
     # Each item is written anew below: a number that was rounded would not show any more.
     check_integers(text)
     for number, item in enumerate(found if isinstance(found, list) else [found], start=1):

@@ -1,19 +1,24 @@
 """Inference of the primary key from a first document, as Meilisearch infers it.
 
 What always holds: made once for an index, by whoever posts first through the HTTP API, and then asked for as a request;
-documents produced straight to Kafka wait until it is known. Who calls it: the document routes. It must not know: the
-log.
+documents produced straight to Kafka wait until it is known. Who calls it: the document routes,
+``miroir produce``. It must not know: the log.
 """
 
 from collections.abc import Iterable
 
 from schemas.errors import InvalidRequestError
 
-_ADVICE = "Please specify the primary key manually using the `primaryKey` query parameter."
+ADVICE = "Please specify the primary key manually using the `primaryKey` query parameter."
+"""What to do through the HTTP API; the words are Meilisearch's."""
 
 
-def infer_primary_key(names: Iterable[str]) -> str:
+def infer_primary_key(names: Iterable[str], *, advice: str = ADVICE) -> str:
     """Return the one field of a document whose name ends with ``id``, in any case.
+
+    Args:
+        names: the document's fields.
+        advice: what to do where none is found, in a sentence.
 
     Raises:
         InvalidRequestError: there is none, or more than one.
@@ -29,4 +34,4 @@ def infer_primary_key(names: Iterable[str]) -> str:
             count = len(candidates)
             found = f"the engine found {count} fields ending with `id` in their names: '{first}' and '{second}'."
             code = "index_primary_key_multiple_candidates_found"
-    raise InvalidRequestError(code, f"The primary key inference failed as {found} {_ADVICE}")
+    raise InvalidRequestError(code, f"The primary key inference failed as {found} {advice}")

@@ -36,6 +36,10 @@ TASK_POLL_S = 0.3
 """How often a task, and whether its index is paused, is looked at; a document takes about so long to become visible."""
 
 
+ID_ADVICE = "Name it with --id."
+"""What to do where no primary key can be inferred."""
+
+
 class Via(StrEnum):
     """Which way documents go."""
 
@@ -99,7 +103,9 @@ class _Produce:
             except NotFoundError as error:
                 raise _no_index(self._index) from error
             first, documents = self._read()
-            id_field = id_field_of(index, self._id_field, first.fields) or infer_primary_key(first.fields)
+            id_field = id_field_of(index, self._id_field, first.fields)
+            if id_field is None:
+                id_field = infer_primary_key(first.fields, advice=ID_ADVICE)
             if index.primary_key is None:
                 await self._set_primary_key(index, id_field)
             try:
@@ -121,8 +127,11 @@ class _Produce:
         count, tasks = 0, []
         async with connect(self._directory, self._url) as client:
             # A post to an index that is not there would make it, though its name may only be misspelt.
-            await _fetch_index(client, self._index)
-            _, documents = self._read()
+            index = await _fetch_index(client, self._index)
+            first, documents = self._read()
+            if index.get("primary_key", "") is None and self._id_field is None:
+                # The service would infer it, too; its advice is for who posts by hand.
+                infer_primary_key(first.fields, advice=ID_ADVICE)
             with _file_bar(self._file) as bar:
                 for part in cut_posts(documents):
                     body = b"\n".join(document.value for document in part)

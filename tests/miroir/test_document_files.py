@@ -58,7 +58,7 @@ def test_read_documents_empty_file_gives_none(tmp_path: Path) -> None:
         ('{"id": 1}\n{"id": 2,\n', "line 2"),
         ('{"id": 1}\n7\n', "line 2"),
         ("[{}, 7]", "item 2"),
-        ("[{}, ", "no JSON"),
+        ("[{}, ", "not JSON"),
         ('[{"n": 18446744073709551616}]', "18446744073709551616 has more than 64 bits"),
     ],
     ids=["cut line", "number", "number in array", "cut array", "integer that would be rounded"],
@@ -68,7 +68,7 @@ def test_read_documents_bad_document_names_its_place(tmp_path: Path, text: str, 
     path = tmp_path / "a.ndjson"
     path.write_text(text)
 
-    with pytest.raises(InvalidInputError, match=place):
+    with pytest.raises(InvalidInputError, match=rf"^{path}: .*{place}"):
         list(read_documents(path))
 
 

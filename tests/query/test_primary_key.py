@@ -20,6 +20,12 @@ def test_no_field_that_ends_with_id_is_refused() -> None:
     assert caught.value.code == "index_primary_key_no_candidate_found"
 
 
+def test_refusal_advises_what_its_caller_takes() -> None:
+    """Who has no query parameters names the way that there is."""
+    with pytest.raises(InvalidRequestError, match=r"`id` in its name\. Name it with --id\.$"):
+        infer_primary_key(["a"], advice="Name it with --id.")
+
+
 def test_two_fields_that_end_with_id_are_refused() -> None:
     """Two candidates are named; the words are Meilisearch's."""
     with pytest.raises(InvalidRequestError, match="found 2 fields ending with `id` in their names: 'a_id' and 'b_id'"):

@@ -92,6 +92,19 @@ def test_produce_through_http_refuses_what_the_other_way_refuses(
     assert said in ran.err
 
 
+def test_produce_through_http_names_its_own_option_where_no_id_is_found(tmp_path: Path) -> None:
+    """Nothing is posted, and the cure is one of the command's, not of the HTTP API's."""
+    answers: Answers = {"/_miroir/status": (200, {"indexes": [{"uid": "films", "primary_key": None}]})}
+    file = tmp_path / "documents.ndjson"
+    file.write_text('{"title": "Dune"}')
+
+    with stranger(answers) as url:
+        ran = run_miroir("produce", str(file), "--index", "films", "--via", "http", "--url", url, directory=tmp_path)
+
+    assert ran.code == 1
+    assert "did not find any field ending with `id` in its name. Name it with --id." in ran.err
+
+
 def test_produce_through_http_does_not_wait_for_a_paused_index(tmp_path: Path) -> None:
     """The reason and the cure are told at once."""
     index = {"uid": "films", "state": "paused", "reason": "the roof is open"}
@@ -119,6 +132,20 @@ def test_produce_without_primary_key_infers_it(local_stack: LocalStack, tmp_path
     local_stack.run("produce", str(file), "--index", "produce-inferred", "--wait")
 
     assert local_stack.run("search", "produce-inferred", "--json").json["estimatedTotalHits"] == 5
+
+
+def test_produce_without_primary_key_names_its_option_where_none_is_found(
+    local_stack: LocalStack, tmp_path: Path
+) -> None:
+    """The cure is one of the command's own."""
+    local_stack.run("index", "create", "produce-unnamed", "--shards", "1")
+    file = tmp_path / "documents.ndjson"
+    file.write_text('{"title": "Dune"}')
+
+    ran = local_stack.run("produce", str(file), "--index", "produce-unnamed", code=1)
+
+    assert "Name it with --id." in ran.err
+    local_stack.run("index", "delete", "produce-unnamed", "--yes")
 
 
 def test_produce_unknown_index_names_the_cure(local_stack: LocalStack, tmp_path: Path) -> None:
