@@ -192,8 +192,8 @@ def main() -> int:
     try:
         configured = read_settings(os.environ)
     except ConfigurationError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+        sys.stderr.write(f"miroir query service: {error}\n")
+        return 1
     set_up_logging(configured.log_level, as_json=configured.log_json)
     tune_garbage_collection()
     loop = _new_loop()
