@@ -82,7 +82,7 @@ def _show_settings(described: list[dict[str, Any]], title: str, *, as_json: bool
     for name in ("setting", "value", "from", "meaning"):
         table.add_column(name, overflow="fold")
     for each in described:
-        table.add_row(each["variable"], escape(str(each["value"])), each["origin"], escape(each["description"]))
+        table.add_row(each["variable"], escape(_written(each["value"])), each["origin"], escape(each["description"]))
     out.print(table)
 
 
@@ -98,3 +98,10 @@ def _findings_table(findings: list[Finding]) -> Table:
 
 def _hidden(value: SecretStr) -> str:
     return "(set)" if value.get_secret_value() else "(empty)"
+
+
+def _written(value: object) -> str:
+    """Return a value as it is written in the environment and in the file."""
+    if value is None:
+        return "(unset)"
+    return str(value).lower() if isinstance(value, bool) else str(value)
