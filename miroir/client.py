@@ -27,6 +27,9 @@ takes longer than the service holds a request open."""
 WRITTEN_HEADER = "X-Miroir-Token"
 """Of an answer to a write: where in the log it stands."""
 
+UNANSWERED = "unanswered"
+"""Code of a request that no controller has answered in time: no worker runs, or it is held up."""
+
 POLL_S = 0.1
 """How often something awaited is looked at."""
 
@@ -96,7 +99,7 @@ class QueryClient:
             await asyncio.sleep(POLL_S)
             answer = await self.call("GET", f"/_miroir/requests/{offset}")
         if not answer["accepted"]:
-            code = str(answer.get("code") or "unanswered")
+            code = str(answer.get("code") or UNANSWERED)
             waits = (
                 f"nobody has answered request {offset} within {timeout_s:.0f} s; it stays asked for: does a worker run?"
             )

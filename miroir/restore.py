@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from miroir.backup_file import check_backup, read_backup
-from miroir.client import QueryClient
+from miroir.client import UNANSWERED, QueryClient
 from miroir.cluster_view import ClusterView
 from miroir.produce import Produced, produce
 from miroir.visibility import Standing, until_visible
@@ -112,6 +112,9 @@ async def _create(client: QueryClient, uid: IndexUid, header: BackupHeader, want
             await client.request(request)
         await client.request(UpdateSettings(uid, header.settings))
     except InvalidRequestError as error:
+        if error.code == UNANSWERED:
+            # What was asked for may still be done, so that the index is there the next time.
+            raise MiroirError(f"index {uid!r}: {error} then restore with --again") from error
         hint = "other numbers of copies: --replication, --group"
         raise MiroirError(f"index {uid!r} cannot be made as the file says: {error} ({hint})") from error
 

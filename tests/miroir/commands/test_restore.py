@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from tests.miroir.local_stack import LocalStack
+from tests.miroir.stranger import stranger
 
 DOCUMENTS = 30
 
@@ -35,6 +36,23 @@ def test_restore_makes_the_index_again_under_another_name(local_stack: LocalStac
     )
     for uid in ("first", "second"):
         local_stack.run("index", "delete", uid, "--yes")
+
+
+def test_restore_that_nobody_answers_says_so_and_how_it_goes_on(local_stack: LocalStack, tmp_path: Path) -> None:
+    """No number of copies is wrong where no worker runs; what was asked for may still be made."""
+    backup = tmp_path / "empty.ndjson"
+    local_stack.run("index", "create", "unheard", "--primary-key", "id", "--shards", "1")
+    local_stack.run("backup", "unheard", str(backup))
+    unanswered = {"offset": 7, "accepted": None, "decided": True}
+
+    with stranger({"/_miroir/requests": (202, unanswered)}) as url:
+        ran = local_stack.run("restore", str(backup), "--as", "nobody", "--url", url, code=1)
+
+    assert "nobody has answered request 7" in ran.err
+    assert "does a worker run?" in ran.err
+    assert "then restore with --again" in ran.err
+    assert "--replication" not in ran.err
+    local_stack.run("index", "delete", "unheard", "--yes")
 
 
 def test_restore_of_no_whole_backup_makes_nothing(local_stack: LocalStack, tmp_path: Path) -> None:
