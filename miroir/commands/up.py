@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from miroir.commands.terminal import DIRECTORY, FAILED, Directory, err, out
+from miroir.commands.terminal import DIRECTORY, FAILED, INTERRUPTED, Directory, err, out
 from miroir.processes import describe_tail, end_process, is_alive
 from miroir.stack_files import make_directories, remove_stack_files
 from miroir.stack_plan import NODES, PORT, WORKERS, StackPlan
@@ -64,7 +64,7 @@ def up(
     if foreground:
         _until_interrupted(plan, supervisor)
     else:
-        _print_ready(_follow(plan, supervisor), directory)
+        _print_ready(_until_ready(plan, supervisor), directory)
 
 
 def down(
@@ -136,6 +136,16 @@ def _spawn(plan: StackPlan) -> "subprocess.Popen[bytes]":
     with process.stdin:
         process.stdin.write(build_plan(plan))
     return process
+
+
+def _until_ready(plan: StackPlan, supervisor: "subprocess.Popen[bytes]") -> StackState:
+    """Return the state once all is ready; an interrupt ends this command alone, and it says so."""
+    try:
+        return _follow(plan, supervisor)
+    except KeyboardInterrupt:
+        text = f"the stack in {plan.directory} goes on starting in the background; `miroir down` ends it"
+        err.print(text, markup=False, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _follow(plan: StackPlan, supervisor: "subprocess.Popen[bytes]") -> StackState:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -51,6 +52,28 @@ def watch_miroir(*arguments: str, directory: Path, looks: int = 2) -> list[Any]:
             return [json.loads(watching.stdout.readline()) for _ in range(looks)]
         finally:
             watching.kill()
+
+
+def interrupt_miroir(*arguments: str, directory: Path) -> Ran:
+    """Run ``miroir`` and interrupt it, as Ctrl-C does, once it has said the first thing."""
+    command = _command(arguments, directory)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=_environment(), stdout=pipe, stderr=pipe, text=True, preexec_fn=_heed_interrupts
+    ) as running:
+        assert running.stderr is not None
+        try:
+            said = running.stderr.readline()
+            running.send_signal(signal.SIGINT)
+            printed, more = running.communicate(timeout=TIMEOUT_S)
+        finally:
+            running.kill()
+    return Ran(running.returncode, printed, said + more)
+
+
+def _heed_interrupts() -> None:
+    # Whoever runs the tests in the background may have had interrupts ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _command(arguments: Sequence[str], directory: Path | None) -> list[str]:

@@ -12,7 +12,8 @@ from miroir.commands.up import checked_binary
 from miroir.processes import is_alive
 from miroir.stack_state import KEY_FILE, SETTINGS_FILE, Phase, StackState, write_state
 from schemas.errors import ConfigurationError
-from tests.miroir.local_stack import LocalStack, run_miroir
+from tests.miroir.local_stack import LocalStack, interrupt_miroir, run_miroir
+from tests.miroir.stack_guard import guarded
 
 
 def test_up_ready_every_process_lives(local_stack: LocalStack) -> None:
@@ -90,6 +91,24 @@ def test_up_node_that_dies_is_reported_with_its_log(tmp_path: Path) -> None:
     state = LocalStack(directory).state
     assert state.phase is Phase.FAILED
     assert not any(map(is_alive, state.processes))
+
+
+@pytest.mark.slow
+def test_up_interrupted_says_that_the_stack_goes_on_and_what_ends_it(tmp_path: Path) -> None:
+    """Nothing is left in the background that nobody was told of."""
+    program = tmp_path / "never-ready"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    directory = tmp_path / "state"
+
+    with guarded(directory):
+        ran = interrupt_miroir("up", "--port", "0", "--node-binary", str(program), directory=directory)
+        down = run_miroir("down", directory=directory)
+
+    assert ran.code == 130
+    assert f"the stack in {directory} goes on starting in the background; `miroir down` ends it" in ran.err
+    assert down.code == 0
+    assert not any(map(is_alive, LocalStack(directory).state.processes))
 
 
 @pytest.mark.slow
