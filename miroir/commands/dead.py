@@ -92,7 +92,8 @@ def replay(
         print_json({**counts, "dry_run": dry_run, "results": [_outcome(each) for each in outcomes]})
     else:
         out.print(outcomes_table(outcomes))
-        err.print(", ".join(f"{number} {fate}" for fate, number in counts.items()))
+        summed = ", ".join(f"{number} {fate}" for fate, number in counts.items())
+        err.print(f"nothing was done; it would be: {summed}" if dry_run else summed)
     missing = selection.records - {build_dead_letter_key(each.letter).decode() for each in outcomes}
     for record in sorted(missing):
         err.print(f"{record}: no open dead letter")

@@ -69,9 +69,11 @@ def test_dead_replay_produces_what_can_live_and_names_the_rest(local_stack: Loca
     asyncio.run(append(local_stack, "again", b"8", b"[]", partition_of(b"8", 2, PartitionerName.MURMUR2)))
     letters = {letter["reason"]: letter for letter in listed(local_stack, "again", 2)}
 
+    told = local_stack.run("dead", "replay", "--index", "again", "--dry-run", code=1).err
     tried = local_stack.run("dead", "replay", "--index", "again", "--dry-run", "--json", code=1).json
     ran = local_stack.run("dead", "replay", "--index", "again", "--json", code=1).json
 
+    assert "nothing was done; it would be: 1 replayed, 0 superseded, 1 refused" in told
     assert (tried["replayed"], tried["refused"], tried["dry_run"]) == (1, 1, True)
     assert {each["reason"]: each["outcome"] for each in ran["results"]} == {
         "misrouted": "replayed",
