@@ -111,6 +111,11 @@ class BackupMaker:
             refused = condemned.get(TopicPartition(index.topic, Partition(shard)), set())
             async for document in documents.of_shard(shard, bounds[shard], refused):
                 writer.add(document)
+        # Each shard is read for itself: those read last may come from a topic that was made anew under the same name.
+        now = await look_at_log(self._admin, self._reader, index)
+        fault = log_fault(index.topic, index.shards, now, [sight.topic_id])
+        if fault:
+            raise MiroirError(f"{fault}; this happened while it was read, so nothing was kept")
         return header
 
     async def _from_nodes(self, index: IndexRecord, writer: BackupWriter) -> BackupHeader:
