@@ -164,8 +164,7 @@ class Reseeder:
         index = self._view.topology.index(uid)
         # No index is ever made by this request, so the name is nobody else's.
         topic = docs_topic_name(uid, Incarnation(offset), taken=True)
-        plan, carrier = await self._fill(index, topic, accept_loss=accept_loss)
-        seeded = await self._ends(topic, index.shards)
+        plan, carrier, seeded = await self._fill(index, topic, accept_loss=accept_loss)
         incarnation = await self._switch(index, topic, carrier.positions, seeded)
         self._report(0, 0, f"what still comes to {index.topic}")
         is_quiet = await carrier.carry_stragglers(seeded) if plan.carried else True
@@ -224,8 +223,10 @@ class Reseeder:
         await asyncio.sleep(self._settings.search_timeout_s)
         await self._client.request(RetireFormer(uid, former.index.incarnation, remove=True))
 
-    async def _fill(self, index: IndexRecord, topic: str, *, accept_loss: bool) -> tuple[ReseedPlan, Carrier]:
-        """Fill the new topic with everything; it is gone again where that fails."""
+    async def _fill(
+        self, index: IndexRecord, topic: str, *, accept_loss: bool
+    ) -> tuple[ReseedPlan, Carrier, Mapping[ShardId, Position]]:
+        """Fill the new topic with everything, and return where it ends; it is gone again where that fails."""
         hint = f"the index is as it was, and paused: `miroir index resume {index.uid}` ends that"
         try:
             async with NodeDocuments(self._settings, self._view.topology, index) as nodes:
@@ -237,6 +238,7 @@ class Reseeder:
             carrier = Carrier(self._reader, self._writer, index, topic, plan.carried)
             self._report(0, 0, f"what {index.topic} holds behind them")
             await carrier.carry_rest()
+            seeded = await self._ends(topic, index.shards)
         except BaseException as error:
             await self._forget(topic)
             if isinstance(error, RecordTooLargeError):
@@ -244,7 +246,7 @@ class Reseeder:
             if isinstance(error, MiroirError):
                 raise MiroirError(f"{error} ({hint})") from error
             raise
-        return plan, carrier
+        return plan, carrier, seeded
 
     async def _plan(self, index: IndexRecord, nodes: NodeDocuments) -> ReseedPlan:
         copies = await nodes.choose()

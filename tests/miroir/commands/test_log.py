@@ -3,13 +3,16 @@
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from miroir.client import QueryClient
 from miroir.reseed import Reseeder
 from miroir.settings_source import load_settings
+from schemas.errors import MiroirError
 from schemas.events import PartitionerName
 from schemas.ids import IndexUid, Partition
 from schemas.kafka import KafkaConfig
@@ -121,6 +124,57 @@ async def cut_off(stack: LocalStack) -> None:
         await writer.append([Append(CUT_TOPIC, Partition(0), b"8", b'{"id":8,"title":"behind the last look"}')])
     finally:
         await writer.close()
+
+
+def test_reseed_that_fails_behind_the_filling_leaves_no_topic(local_stack: LocalStack, tmp_path: Path) -> None:
+    """The new topic goes away once it is filled: the message says how the index goes on, and no topic is left."""
+    file = tmp_path / "documents.ndjson"
+    file.write_text('{"id":7,"title":"before"}')
+    local_stack.run("index", "create", "kept", "--primary-key", "id", "--shards", "1", "--replication", "1")
+    local_stack.run("produce", str(file), "--index", "kept", "--wait")
+
+    said, topics = asyncio.run(fail_behind_the_filling(local_stack))
+
+    assert "`miroir index resume kept` ends that" in said
+    assert topics == []
+    local_stack.run("index", "resume", "kept")
+    local_stack.run("index", "delete", "kept", "--yes")
+
+
+async def fail_behind_the_filling(stack: LocalStack) -> tuple[str, Sequence[str]]:
+    """Delete the new topic once it is filled; return what was said of it, and what new topics are left."""
+    settings = load_settings({}, stack.directory)
+    admin = KafkaLogAdmin(settings.kafka_config("test"))
+    assert stack.state.url is not None
+
+    def report(_done: int, _total: int, what: str) -> None:
+        if what.endswith("holds behind them"):
+            other = Thread(target=asyncio.run, args=(delete_new(settings.kafka_config("test")),))
+            other.start()
+            other.join()
+
+    try:
+        async with QueryClient(stack.state.url) as client, Reseeder(settings, client, report=report) as reseeder:
+            assert not await reseeder.is_cut_off(IndexUid("kept"))
+            with pytest.raises(MiroirError) as caught:
+                await reseeder.run(IndexUid("kept"))
+        return str(caught.value), await new_topics(admin)
+    finally:
+        await admin.close()
+
+
+async def delete_new(kafka: KafkaConfig) -> None:
+    """Delete the topic that is being filled."""
+    admin = KafkaLogAdmin(kafka)
+    try:
+        await admin.delete(await new_topics(admin))
+    finally:
+        await admin.close()
+
+
+async def new_topics(admin: KafkaLogAdmin) -> Sequence[str]:
+    """Return the topics that were made for a new log of the index."""
+    return [name for name in await admin.names(("miroir.gen.",)) if name.endswith(".kept")]
 
 
 def test_reseed_is_asked_for_twice(local_stack: LocalStack) -> None:
