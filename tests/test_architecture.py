@@ -56,7 +56,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "query/ports.py": "tests/query/nodes/test_client.py",
     "streams/kafka/admin.py": "tests/conformance/test_log.py",
     "streams/kafka/bounds.py": "tests/conformance/test_log.py",
-    "streams/kafka/metadata.py": "tests/conformance/test_log.py",
     "streams/kafka/transactions.py": "tests/conformance/test_log.py",
     "streams/kafka/writer.py": "tests/conformance/test_log.py",
     "streams/log.py": "tests/conformance/test_log.py",

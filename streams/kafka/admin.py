@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.client import CoordinationType
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
@@ -22,11 +21,10 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.protocol.admin import DescribeConfigsRequest
 
 from schemas.kafka import KafkaConfig
 from streams.kafka.connection import client_arguments, connecting, tell, to_log_error, translated
-from streams.kafka.metadata import ClusterMetadata, ask_any, fetch_metadata
+from streams.kafka.metadata import ClusterMetadata, fetch_metadata, fetch_topic_configs
 from streams.log import LogIdentity, TopicFound, TopicSpec
 
 
@@ -168,18 +166,8 @@ class KafkaLogAdmin:
         return await fetch_metadata(client._client, names, operations=operations)  # noqa: SLF001
 
     async def _configs(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        """Return each topic's configuration; a topic is missing where the broker does not tell."""
-        if not names:
-            return {}
         client = await self._started()
-        # All entries: the embedded broker hangs up on a question about one.
-        wanted: list[tuple[int, str, None]] = [(ConfigResourceType.TOPIC.value, name, None) for name in names]
-        answer = await ask_any(client._client, DescribeConfigsRequest(wanted))  # noqa: SLF001 - its own asks only one
-        found: dict[str, dict[str, str]] = {}
-        for code, _message, _type, name, entries in answer.resources:
-            if for_code(code) is NoError:
-                found[name] = _entries(entries)
-        return found
+        return await fetch_topic_configs(client._client, names)  # noqa: SLF001 - its own asks only one broker
 
 
 async def _connection_fault(server: str, arguments: Mapping[str, Any]) -> str:
@@ -190,8 +178,3 @@ async def _connection_fault(server: str, arguments: Mapping[str, Any]) -> str:
         return f"{server}: {tell(error)}"
     connection.close()
     return ""
-
-
-def _entries(entries: Sequence[Sequence[Any]]) -> dict[str, str]:
-    """Return key → text. The rest of an entry (read-only, source, synonyms) differs by version and is not needed."""
-    return {str(entry[0]): str(entry[1]) for entry in entries if entry[1] is not None}

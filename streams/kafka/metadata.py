@@ -4,7 +4,7 @@ A topic id is given once and never again: a topic deleted and created under the 
 library speaks an older version of the request, without ids; this is the newest, in its own building blocks.
 
 What always holds: asking creates nothing, and one broker that cannot be reached keeps nobody from an answer that others
-have. Who calls it: reader and admin. It must not know: what a topic is for.
+have. Who calls it: reader, writer and admin. It must not know: what a topic is for.
 """
 
 import random
@@ -15,8 +15,10 @@ from io import BytesIO
 from typing import Any
 from uuid import UUID
 
+from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, NoError, for_code
+from aiokafka.protocol.admin import DescribeConfigsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.metadata import MetadataRequest_v4, MetadataRequest_v5
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
@@ -177,6 +179,25 @@ async def fetch_metadata(client: AIOKafkaClient, names: Sequence[str], *, operat
             operations=_allowed(topic.get("authorized_operations", 0)),
         )
     return ClusterMetadata(cluster_id=found["cluster_id"] or "", brokers=len(found["brokers"]), topics=topics)
+
+
+async def fetch_topic_configs(client: AIOKafkaClient, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    """Return each topic's configuration, key → text; a topic is missing where the broker does not tell.
+
+    Raises:
+        aiokafka.errors.KafkaError: no broker answers.
+    """
+    if not names:
+        return {}
+    # All entries: the embedded broker hangs up on a question about one.
+    wanted: list[tuple[int, str, None]] = [(ConfigResourceType.TOPIC.value, name, None) for name in names]
+    answer = await ask_any(client, DescribeConfigsRequest(wanted))
+    found: dict[str, dict[str, str]] = {}
+    for code, _message, _type, name, entries in answer.resources:
+        if for_code(code) is NoError:
+            # The rest of an entry (read-only, source, synonyms) differs by version and is not needed.
+            found[name] = {str(entry[0]): str(entry[1]) for entry in entries if entry[1] is not None}
+    return found
 
 
 async def ask_any(client: AIOKafkaClient, request: Any) -> Any:

@@ -12,7 +12,6 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError
 from aiokafka.structs import RecordMetadata
 
@@ -20,6 +19,7 @@ from schemas import errors
 from schemas.ids import Offset
 from schemas.kafka import KafkaConfig
 from streams.kafka.connection import client_arguments, connecting, is_cancelled, to_log_error, translated
+from streams.kafka.metadata import fetch_topic_configs
 from streams.log import Append
 
 BATCH_BYTES_MAX = 128 * 1024
@@ -108,12 +108,10 @@ class KafkaLogWriter:
             try:
                 with connecting(self._config):
                     await admin.start()
-                # All of them: the embedded broker hangs up on a question about one.
-                answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+                configs = await fetch_topic_configs(admin._client, [topic])  # noqa: SLF001 - its own asks only one broker
             finally:
                 await admin.close()
-        entries = {entry[0]: entry[1] for answer in answers for found in answer.resources for entry in found[4]}
-        return int(entries.get("max.message.bytes") or RECORD_BYTES_MAX)
+        return int(configs.get(topic, {}).get("max.message.bytes") or RECORD_BYTES_MAX)
 
 
 async def start_producer(config: KafkaConfig, **arguments: Any) -> AIOKafkaProducer:

@@ -14,7 +14,7 @@ from streams.kafka.metadata import _MetadataResponse12
 from streams.log import TopicPartition
 
 _NO_ID = UUID(int=0)
-_METADATA, _FETCH = 3, 1
+_METADATA, _FETCH, _CONFIGS = 3, 1, 32
 _BROKER, _OTHER = 1, 2
 
 
@@ -22,7 +22,8 @@ _BROKER, _OTHER = 1, 2
 class _Answer:
     """What an answer is read for."""
 
-    topics: Sequence[tuple[str, Sequence[tuple[Any, ...]]]]
+    topics: Sequence[tuple[str, Sequence[tuple[Any, ...]]]] = ()
+    resources: Sequence[tuple[Any, ...]] = ()
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class LeadingClient:
         leaderless: partitions that the cluster says no broker leads.
         refused: error codes with which the broker answers about a partition that it leads.
         end: of every partition.
+        configs: of every topic.
         asked: how often metadata was asked for.
     """
 
@@ -45,6 +47,7 @@ class LeadingClient:
     leaderless: Collection[TopicPartition] = ()
     refused: Mapping[TopicPartition, int] = field(default_factory=dict)
     end: int = 7
+    configs: Mapping[str, str] = field(default_factory=dict)
     asked: int = 0
 
     @property
@@ -56,7 +59,7 @@ class LeadingClient:
         """Do nothing: every question asks."""
 
     async def send(self, node: int, request: Any, *, group: object) -> Any:
-        """Answer about metadata, offsets, and tails, which are empty."""
+        """Answer about metadata, configurations, offsets, and tails, which are empty."""
         assert group is not None
         if node in self.away:
             raise NodeNotReadyError
@@ -66,6 +69,10 @@ class LeadingClient:
                 (0, topic, _NO_ID, False, self._led(topic), 0, {}) for topic in self.topics
             ]
             return _MetadataResponse12(0, [], "cluster", _BROKER, topics, {})
+        if request.API_KEY == _CONFIGS:
+            entries = [(key, text, False) for key, text in self.configs.items()]
+            names = [(name, entries if name in self.topics else []) for _, name, _ in request._resources]
+            return _Answer(resources=[(0 if found else 3, "", 2, name, found) for name, found in names])
         asked = request._topics
         is_fetch = request.API_KEY == _FETCH
         return _Answer(
