@@ -84,7 +84,8 @@ def similar_search(wanted: SimilarRequest, vector: Sequence[float] | None, rules
     return replace(
         unstripped(shown, rules.primary_key),
         offset=0,
-        limit=search.offset + search.limit + 1,
+        # No search has more; and the sum may be a number that no body can hold.
+        limit=min(search.offset + search.limit + 1, rules.hits_max),
         hybrid=Hybrid(wanted.embedder, 1.0),
         vector=tuple(vector),
     )

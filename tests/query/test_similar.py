@@ -95,6 +95,14 @@ def test_search_asks_for_one_hit_more_and_the_id() -> None:
     assert search.attributes_to_retrieve == ("title", "meta.id")
 
 
+@pytest.mark.parametrize("limit", [999, 2**64 - 1])
+def test_search_asks_for_no_more_hits_than_there_can_be(limit: int) -> None:
+    """Not even for one hit more: what is behind ``maxTotalHits`` no node gives, and 64 bits hold no more."""
+    search = similar_search(SimilarRequest("1", "e", SearchRequest(offset=2, limit=limit)), [0.5], RULES)
+
+    assert search.limit == RULES.hits_max
+
+
 def test_document_without_a_vector_is_like_none() -> None:
     """All others are counted all the same, as a node counts them."""
     wanted = SimilarRequest("1", "e", SearchRequest(filter="a = 1"))
