@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from query.task_status import WAITING, Outcome
+from query.task_status import WAITING, Outcome, TaskStatus
 from schemas.ids import IndexUid, TaskUid
 from schemas.tasks import TaskRecord, parse_task
 from streams.log import LogBatch
@@ -31,6 +31,16 @@ class Task:
     record: TaskRecord
     outcome: Outcome = WAITING
     finished_ms: int = 0
+
+    @property
+    def started_ms(self) -> int | None:
+        """When it began: nothing is known of when a copy did, so that is when it was enqueued."""
+        return None if self.outcome.status is TaskStatus.ENQUEUED else self.record.enqueued_ms
+
+    @property
+    def ended_ms(self) -> int | None:
+        """When its outcome became final, or None before."""
+        return self.finished_ms if self.outcome.status.is_final else None
 
 
 class TaskBook:

@@ -6,10 +6,12 @@ calls it: the task routes. It must not know: where tasks are kept.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from query.counts import parse_count
 from query.task_book import Task
+from query.task_dates import DateBound, parse_bounds
 from query.task_status import TaskStatus
 from schemas.errors import InvalidInputError, InvalidRequestError
 from schemas.ids import INDEX_UID_BYTES_MAX, parse_index_uid
@@ -30,8 +32,6 @@ PARAMETERS = (
 )
 """Every parameter that Meilisearch has."""
 
-SUPPORTED = ("limit", "from", "reverse", "uids", "types", "statuses", "indexUids")
-
 T = TypeVar("T")
 
 
@@ -43,6 +43,9 @@ class TaskFilter:
     statuses: frozenset[str] | None = None
     types: frozenset[str] | None = None
     indexes: frozenset[str] | None = None
+    batches: frozenset[int] | None = None
+    cancelers: frozenset[int] | None = None
+    bounds: tuple[DateBound, ...] = ()
     limit: int = LIMIT_DEFAULT
     start: int | None = None
     reverse: bool = False
@@ -54,7 +57,15 @@ class TaskFilter:
             and (self.statuses is None or task.outcome.status in self.statuses)
             and (self.types is None or task.record.type in self.types)
             and (self.indexes is None or task.record.index in self.indexes)
+            and (self.batches is None or (task.started_ms is not None and task.uid in self.batches))
+            # No task can be cancelled.
+            and self.cancelers is None
+            and (not self.bounds or self._is_within(task))
         )
+
+    def _is_within(self, task: Task) -> bool:
+        moments = {"Enqueued": task.record.enqueued_ms, "Started": task.started_ms, "Finished": task.ended_ms}
+        return all(bound.holds(moments) for bound in self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +83,19 @@ class TaskPage:
 
 
 def parse_task_filter(parameters: Mapping[str, str]) -> TaskFilter:
-    """Return what the parameters ask; all of them are in ``SUPPORTED``.
+    """Return what the parameters ask; all of them are in ``PARAMETERS``.
 
     Raises:
         InvalidRequestError: a value is not what it should be.
     """
     return TaskFilter(
-        uids=_set(parameters, "uids", _parse_uid),
+        uids=_set(parameters, "uids", partial(_parse_uid, "uids", "invalid_task_uids")),
         statuses=_set(parameters, "statuses", _parse_status),
         types=_set(parameters, "types", _parse_type),
         indexes=_set(parameters, "indexUids", _parse_index),
+        batches=_set(parameters, "batchUids", partial(_parse_uid, "batchUids", "invalid_batch_uids")),
+        cancelers=_set(parameters, "canceledBy", partial(_parse_uid, "canceledBy", "invalid_task_canceled_by")),
+        bounds=parse_bounds(parameters),
         limit=LIMIT_DEFAULT if (limit := _count(parameters, "limit", "invalid_task_limit")) is None else limit,
         start=_count(parameters, "from", "invalid_task_from"),
         reverse=_flag(parameters, "reverse", "invalid_task_reverse"),
@@ -110,11 +124,11 @@ def _set(parameters: Mapping[str, str], name: str, parse: Callable[[str], T]) ->
     return frozenset(parse(item.strip()) for item in text.split(","))
 
 
-def _parse_uid(text: str) -> int:
+def _parse_uid(name: str, code: str, text: str) -> int:
     if (uid := parse_count(text)) is not None:
         return uid
-    message = f"Invalid value in parameter `uids`: could not parse `{text}` as a positive integer"
-    raise InvalidRequestError("invalid_task_uids", message)
+    message = f"Invalid value in parameter `{name}`: could not parse `{text}` as a positive integer"
+    raise InvalidRequestError(code, message)
 
 
 def _parse_index(text: str) -> str:

@@ -32,26 +32,22 @@ def summarise(uid: TaskUid, record: TaskRecord) -> dict[str, Any]:
 
 
 def show_task(task: Task) -> dict[str, Any]:
-    """Return the whole task.
-
-    Nothing is known of when a copy began with it, so it starts when it was enqueued.
-    """
+    """Return the whole task."""
     record, outcome = task.record, task.outcome
-    started = outcome.status is not TaskStatus.ENQUEUED
-    final = outcome.status.is_final
+    started_ms, ended_ms = task.started_ms, task.ended_ms
     shown: dict[str, Any] = {
         "uid": task.uid,
-        "batchUid": task.uid if started else None,
+        "batchUid": None if started_ms is None else task.uid,
         "indexUid": record.index,
         "status": outcome.status,
         "type": record.type,
         "canceledBy": None,
         "details": _details(task),
         "error": error_body(outcome.code, outcome.message) if outcome.status is TaskStatus.FAILED else None,
-        "duration": _duration(task.finished_ms - record.enqueued_ms) if final else None,
+        "duration": None if ended_ms is None else _duration(ended_ms - record.enqueued_ms),
         "enqueuedAt": to_rfc3339(record.enqueued_ms),
-        "startedAt": to_rfc3339(record.enqueued_ms) if started else None,
-        "finishedAt": to_rfc3339(task.finished_ms) if final else None,
+        "startedAt": None if started_ms is None else to_rfc3339(started_ms),
+        "finishedAt": None if ended_ms is None else to_rfc3339(ended_ms),
     }
     if record.custom_metadata is not None:
         shown["customMetadata"] = record.custom_metadata

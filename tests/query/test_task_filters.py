@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from query.task_book import Task
 from query.task_filters import TaskFilter, cut_page, parse_task_filter
-from query.task_status import RUNNING, Outcome, TaskStatus
+from query.task_status import RUNNING, WAITING, Outcome, TaskStatus
 from schemas.errors import InvalidRequestError
 from schemas.ids import IndexUid, TaskUid
 from schemas.tasks import TaskRecord
@@ -50,6 +50,20 @@ def test_conditions_must_all_hold() -> None:
     assert [task.uid for task in cut_page(_tasks(12), wanted).tasks] == [2, 4, 8, 10]
 
 
+def test_batches_dates_and_cancelations_are_conditions_too() -> None:
+    """A task is its own batch once it has started; none is ever cancelled; all of these were enqueued in 1970."""
+    tasks = _tasks(6)
+    tasks[4].outcome = WAITING
+
+    def listed(**parameters: str) -> list[int]:
+        return [task.uid for task in cut_page(tasks, parse_task_filter(parameters)).tasks]
+
+    assert listed(batchUids="3,4") == [3]
+    assert listed(canceledBy="1") == []
+    assert listed(afterEnqueuedAt="1970-01-01") == []
+    assert listed(beforeStartedAt="1970-01-02") == [0, 1, 2, 3, 5]
+
+
 def test_star_is_no_condition() -> None:
     """A star means any."""
     assert parse_task_filter({"statuses": "*", "uids": "*"}) == TaskFilter()
@@ -74,6 +88,9 @@ def test_limit_of_zero_lists_nothing() -> None:
         ("limit", "-1", "invalid_task_limit"),
         ("from", "x", "invalid_task_from"),
         ("reverse", "yes", "invalid_task_reverse"),
+        ("batchUids", "x", "invalid_batch_uids"),
+        ("canceledBy", "x", "invalid_task_canceled_by"),
+        ("afterEnqueuedAt", "x", "invalid_task_after_enqueued_at"),
     ],
 )
 def test_bad_value_is_refused_with_its_code(name: str, value: str, code: str) -> None:

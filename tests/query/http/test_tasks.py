@@ -52,7 +52,11 @@ async def test_tasks_are_listed_newest_first_with_next(stand: Stand) -> None:
         ("/tasks/abc", (400, "invalid_task_uids"), "Task uid `abc` is invalid. It should only contain numeric"),
         ("/tasks?statuses=bogus", (400, "invalid_task_statuses"), "Invalid value in parameter `statuses`"),
         ("/tasks?foo=1", (400, "bad_request"), "Unknown parameter `foo`"),
-        ("/tasks?canceledBy=1", (501, "miroir_not_supported"), "GET /tasks with `canceledBy`"),
+        (
+            "/tasks?afterStartedAt=x",
+            (400, "invalid_task_after_started_at"),
+            "Invalid value in parameter `afterStartedAt`: `x`",
+        ),
     ],
 )
 async def test_task_question_that_is_wrong_is_refused(
