@@ -9,6 +9,7 @@ application. It must not know: the log.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,6 +18,7 @@ from aiohttp import web
 from query.document_order import fold_text, merge_sorted, parse_criteria
 from query.document_request import FIELDS, DocumentsRequest, parse_fetch, parse_list
 from query.document_window import Piece, cut_window
+from query.filter_quotes import quote_users
 from query.gathered import Gathered, PartAnswer
 from query.http.bodies import json_response, read_json, read_parameters
 from query.http.demands import Demands, fresh_enough, read_demands
@@ -121,7 +123,7 @@ class _Listing:
         )
         if gathered.forgotten:
             raise _ForgottenError(gathered)
-        require_whole(self.service, self.index, gathered)
+        require_whole(self.service, self.index, gathered, partial(quote_users, condition=self.wanted.condition))
         return gathered
 
     async def ask_each(
@@ -157,7 +159,7 @@ async def _answer(request: web.Request, wanted: DocumentsRequest) -> web.Respons
 
     listed = await service.gather_known(ask, deadline_s=deadline_s)
     if listed.lost is not None:
-        require_whole(service, index, listed.lost)
+        require_whole(service, index, listed.lost, partial(quote_users, condition=wanted.condition))
     results = [strip_document(document, None) for document in listed.documents]
     return json_response({"results": results, "offset": wanted.offset, "limit": wanted.limit, "total": listed.total})
 

@@ -5,7 +5,7 @@ attributes, whatever is displayed, as in Meilisearch. Who calls it: the applicat
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -187,15 +187,15 @@ async def _ask_shard(
     return gathered.answers[0].answer
 
 
-def require_whole(service: Service, index: IndexRecord, gathered: Gathered) -> None:
-    """Refuse an answer that some shard is missing in.
+def require_whole(service: Service, index: IndexRecord, gathered: Gathered, reword: Callable[[str], str] = str) -> None:
+    """Refuse an answer that some shard is missing in; ``reword`` puts what nodes say into words about the question.
 
     Raises:
         InvalidSearchError: the nodes refuse the question.
         NoReplicaError: a shard could not be asked.
     """
     if (verdict := gathered.verdict) is not None:
-        raise to_search_error(verdict, index)
+        raise to_search_error(verdict, index, reword)
     if gathered.missing:
         raise NoReplicaError(index.uid, gathered.missing, epoch=service.views.topology.epoch)
 

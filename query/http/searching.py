@@ -22,6 +22,7 @@ from query.facet_search import (
     decide_facet_search,
     facet_search_body,
 )
+from query.filter_quotes import quote_users
 from query.http.asking import Read, node_path, read_index
 from query.http.bodies import json_response
 from query.http.clock import new_uuid7
@@ -151,7 +152,8 @@ async def _facet_search(service: Service, uid: IndexUid, wanted: FacetSearch, de
             partial(facet_search_body, case),
         )
 
-    read = await read_index(service, uid, demands, prepare, search=wanted.query)
+    reword = partial(quote_users, condition=wanted.search.filter)
+    read = await read_index(service, uid, demands, prepare, search=wanted.query, reword=reword)
     note_slow(service, read.took_s, [(uid, read.trace)], wanted.query)
     body: dict[str, Any] = {
         "facetHits": list(read.outcome.hits),

@@ -212,3 +212,21 @@ async def test_list_is_whole_where_copies_leave_between_counting_and_reading(sta
 
     documents = listed.result().body["results"]
     assert sorted(document["id"] for document in documents) == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/indexes/films/documents/fetch", {}), ("/indexes/films/facet-search", {"facetName": "genre"})],
+)
+async def test_filter_that_nodes_refuse_is_quoted_as_it_was_written(
+    stand: Stand, path: str, body: dict[str, Any]
+) -> None:
+    """They are asked it with that of the shards behind, and print both again."""
+    await stand.films(1)
+    settings = {"filterableAttributes": ["genre", "_geo"]}
+    await stand.finished(await stand.call("PATCH", "/indexes/films/settings", settings))
+
+    reply = await stand.call("POST", path, {**body, "filter": "_geoRadius(100,2,3)"})
+
+    assert reply.error[0] == 400
+    assert reply.body["message"] == "Bad latitude `100`.\n12:15 _geoRadius(100,2,3)"
