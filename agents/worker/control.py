@@ -328,7 +328,9 @@ class _Crew:
             for node in self._writer.topology.nodes.values():
                 keeper = self._keepers.get(node.id)
                 if keeper is None or keeper.done():
-                    self._keepers[node.id] = self._group.create_task(self._keeper(node).run())
+                    keeper = self._keepers[node.id] = self._group.create_task(self._keeper(node).run())
+                    # Its name may be another machine's by then.
+                    keeper.add_done_callback(lambda _: self._changed.set())
             await self._changed.wait()
 
     def _keeper(self, node: NodeRecord) -> NodeKeeper:
@@ -337,6 +339,7 @@ class _Crew:
             node.id,
             ports.node(node),
             self._writer,
+            url=node.url,
             cluster=controller._cluster,  # noqa: SLF001 - the same
             sights=self.sights,
             faults=controller.faults,

@@ -98,6 +98,7 @@ class NodeKeeper:
         node: its id.
         admin: the way to it; the keeper closes it.
         writer: the cluster topic.
+        url: where the node listens, as ``admin`` asks it.
         cluster: this cluster's name on keys.
         sights: where the node's last sight is shown to others, and removed while it cannot be seen.
         faults: where it is shown what keeps the node from being as it should, with the cure.
@@ -113,6 +114,7 @@ class NodeKeeper:
         admin: NodeAdmin,
         writer: ClusterWriter,
         *,
+        url: str,
         cluster: str,
         sights: MutableMapping[NodeId, NodeSight],
         faults: MutableMapping[NodeId, str],
@@ -124,6 +126,7 @@ class NodeKeeper:
         self._node = node
         self._admin = admin
         self._writer = writer
+        self._url = url
         self._cluster = cluster
         self._sights = sights
         self._faults = faults
@@ -137,19 +140,25 @@ class NodeKeeper:
         writer.listen(self._wake.set)
 
     async def run(self) -> None:
-        """Visit the node again and again, until cancelled or until the cluster no longer has it.
+        """Visit the node again and again, until cancelled or until the cluster no longer has it, there.
+
+        The name of a node that is being removed may be given to another machine: that one has another keeper.
 
         Raises:
             LogError: what was found on the node could not be written, or another controller leads; lead again.
         """
         try:
-            while self._node in self._writer.topology.nodes:
+            while self._is_there():
                 self._wake.clear()
                 pause_s = await self._visit()
                 await self._rest(pause_s * (1 - JITTER * self._draw()))
         finally:
             self._sights.pop(self._node, None)
             await self._admin.close()
+
+    def _is_there(self) -> bool:
+        record = self._writer.topology.nodes.get(self._node)
+        return record is not None and record.url == self._url
 
     async def _rest(self, pause_s: float) -> None:
         try:

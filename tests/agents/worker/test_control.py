@@ -132,6 +132,23 @@ async def test_node_that_goes_away_while_it_joins_is_taken_in_when_it_returns() 
         await stage.until(lambda: not controller.faults)
 
 
+async def test_name_of_a_removed_node_is_taken_by_another_machine() -> None:
+    """The first one never comes back, so its record still stands; the one at the new address is taken in."""
+    stage = Stage()
+    a = NodeId("a")
+    async with stage.controlled():
+        await stage.joined("a", "b")
+        dead, stage.nodes["a"] = stage.nodes["a"], StubMeilisearch()
+        dead.down = True
+        assert (await stage.answered(RemoveNode(a))).accepted
+        assert stage.states(["a"]) == [NodeState.REMOVED]
+
+        assert (await stage.answered(AddNode(a, "http://elsewhere:7700"))).accepted
+        await stage.until(lambda: stage.states(["a"]) == [NodeState.ACTIVE])
+
+    assert stage.topology.node(a).worker_key in stage.nodes["a"].keys
+
+
 async def test_drained_node_is_empty_and_then_gone() -> None:
     """Copies that nothing was posted to are placed elsewhere at once; what we made on the node is taken back."""
     stage = Stage()
