@@ -24,6 +24,7 @@ from agents.worker.beginnings import Beginnings, NodeSight
 from agents.worker.feed import Assignment, Feed
 from agents.worker.feeder_settings import FeederSettings
 from agents.worker.fence import Fence
+from agents.worker.index_turns import IndexTurns
 from agents.worker.poster import Poster, mark_news
 from agents.worker.replay import Replay
 from agents.worker.replay_pacer import ReplayPacer, Sources
@@ -110,6 +111,7 @@ class Feeder:
             now=now,
             now_ms=now_ms,
         )
+        self._turns = IndexTurns(node, now=now)
         self._since: dict[Incarnation, float] = {}
         self._failures = 0
         self._quiet_until = 0.0
@@ -250,8 +252,7 @@ class Feeder:
         self._pacer.look(self.tail)
         # The index whose copies were made last comes last, so that each has its turn.
         turns = sorted(groups.items(), key=lambda each: each[0] == self._pacer.last)
-        waits = [await self._step_index(incarnation, group) for incarnation, group in turns]
-        return min((wait_s for wait_s in waits if wait_s is not None), default=None)
+        return await self._turns.take(turns, self._step_index)
 
     def _applied(self) -> Mapping[Incarnation, Sequence[Assignment]]:
         """Return the assignments whose index goes on, by index."""

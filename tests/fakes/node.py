@@ -82,6 +82,7 @@ class FakeNode:
         is_frozen: while True every call times out; what was sent is registered by ``thaw``.
         is_full: while True it takes no new task, as one whose task database is full.
         answers_lost: so many of the next posts and drops are registered, and their answers lost.
+        refused: indexes of which it takes no task, as one whose posts are larger than it takes.
         other_keys: keys it knows beside the worker's.
         poison: documents with this field fail their whole batch, as a bad ``_geo`` does where it is filterable.
     """
@@ -93,6 +94,7 @@ class FakeNode:
         self.is_full = False
         self.answers_lost = 0
         self.poison = "_poison"
+        self.refused: set[NodeIndexUid] = set()
         self.other_keys: set[str] = set()
         self._disk = Disk({key: NO_NAME})
         self._held: list[tuple[Work, str]] = []
@@ -265,6 +267,8 @@ class FakeNode:
         """Register a task of somebody who may, or raise where it is full or the answer is lost."""
         if self.is_full:
             raise NodeRejectedError(self.id, action, status=422, code="no_space_left_on_device", detail="full")
+        if work.index in self.refused:
+            raise NodeRejectedError(self.id, action, status=413, code="payload_too_large", detail=str(work.index))
         uid = self.register(work, metadata)
         if self.answers_lost:
             self.answers_lost -= 1
