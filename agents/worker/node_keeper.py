@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import assert_never
 
 from agents.checkpoint import TASKS_MAX
@@ -61,6 +62,9 @@ JITTER = 0.2
 
 USERS_CODES = "invalid_"
 """How Meilisearch's codes begin where what was sent is wrong, such as ``invalid_document_geo_field``."""
+
+NOT_TAKEN = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+"""Answers that say what was sent is wrong for this node: an older one does not know all that a newer one does."""
 
 _log = logging.getLogger(__name__)
 
@@ -176,7 +180,7 @@ class NodeKeeper:
             if plan.steps:
                 await self._require_lead()
             for step in plan.steps:
-                await self._perform(topology, step)
+                await self._try(topology, step)
             if not (plan.steps or plan.fault):
                 await self._pruner.prune(indexes_on(topology, self._node))
         except NodeError as error:
@@ -293,6 +297,17 @@ class NodeKeeper:
         version = settings_version_of(await self._admin.fetch_synonyms(uid))
         self._read[uid] = _Read(version, self._clock())
         return version
+
+    async def _try(self, topology: Topology, step: Step) -> None:
+        """Perform a step; what the node does not take of one index is that index's matter, as where its task fails."""
+        try:
+            await self._perform(topology, step)
+        except NodeRejectedError as error:
+            if not isinstance(step, SetNodePrimaryKey | ApplySettings) or error.status not in NOT_TAKEN:
+                raise
+            end = TaskEnd(finished=True, code=error.code, message=error.message)
+            self._refuse(step.uid, step.version, end)
+            await self._tell_refusal(step.uid, step.version, end)
 
     async def _perform(self, topology: Topology, step: Step) -> None:
         match step:

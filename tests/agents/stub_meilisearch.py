@@ -26,6 +26,8 @@ class StubMeilisearch:
         frozen: nothing answers in time.
         held: tasks stay enqueued.
         settings_error: code and message with which settings tasks fail; None for success.
+        strange: a word that it does not know: settings are refused at once where it stands in them.
+        strange_code: the error's code.
         version: as it reports.
         asked: what was asked, ``METHOD path``, in order.
     """
@@ -35,6 +37,8 @@ class StubMeilisearch:
         self.frozen = False
         self.held = False
         self.settings_error: tuple[str, str] | None = None
+        self.strange = ""
+        self.strange_code = "invalid_settings_ranking_rules"
         self.version = "1.50.0"
         self.asked: list[str] = []
         self.keys: dict[str, dict[str, Any]] = {}
@@ -96,7 +100,7 @@ class StubMeilisearch:
             "POST /indexes": lambda body: self._enqueue("indexCreation", body["uid"], body),
             "PATCH /indexes/([^/]+)": lambda uid, body: self._enqueue("indexUpdate", uid, body),
             "DELETE /indexes/([^/]+)": lambda uid: self._enqueue("indexDeletion", uid, None),
-            "PATCH /indexes/([^/]+)/settings": lambda uid, body: self._enqueue("settingsUpdate", uid, body),
+            "PATCH /indexes/([^/]+)/settings": self._change_settings,
             "GET /indexes/([^/]+)/settings/synonyms": self._synonyms,
             "POST /indexes/([^/]+)/documents/delete-batch": lambda uid, body: self._enqueue("delete", uid, body),
             "GET /tasks": self._list_tasks,
@@ -120,6 +124,11 @@ class StubMeilisearch:
         if uid not in self.indexes:
             return _error(404, "index_not_found", f"Index `{uid}` not found.")
         return httpx.Response(200, json=self.settings(uid)["synonyms"])
+
+    def _change_settings(self, uid: str, body: dict[str, Any]) -> httpx.Response:
+        if self.strange and self.strange in str(body):
+            return _error(400, self.strange_code, f"`{self.strange}` is not known.")
+        return self._enqueue("settingsUpdate", uid, body)
 
     def _list_tasks(self) -> httpx.Response:
         limit, first = int(self._query["limit"]), int(self._query.get("from", 0))

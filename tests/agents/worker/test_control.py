@@ -252,6 +252,38 @@ async def test_settings_that_documents_do_not_allow_refuse_the_request_later(cod
         await stage.until(lambda: not controller.faults)
 
 
+async def test_settings_that_a_node_refuses_at_once_hold_up_no_other_index() -> None:
+    """An older node does not know all that a newer one does: the change is refused, as by a task that fails."""
+    stage = Stage()
+    async with stage.controlled() as controller:
+        await stage.joined("a")
+        await stage.answered(CreateIndex(MOVIES, "id", shards=1, replication=1))
+        uid = f"movies__{stage.topology.index(MOVIES).incarnation}"
+        await stage.until(lambda: uid in stage.nodes["a"].indexes)
+        stage.nodes["a"].strange = "year:desc"
+
+        offset = stage.ask(UpdateSettings(MOVIES, {"rankingRules": ["words", "year:desc"]}))
+        await stage.until(lambda: (answer := stage.topology.answer(offset)) is not None and not answer.accepted)
+        settings = stage.topology.settings(MOVIES)
+        assert settings is not None
+        assert settings.settings == DEFAULT_SETTINGS
+        await stage.until(lambda: not controller.faults)
+
+
+async def test_index_whose_settings_a_node_does_not_know_holds_up_no_other() -> None:
+    """The node is there and takes everything else; what it refuses is shown, and sent again later."""
+    stage = Stage(nodes={"a": StubMeilisearch()})
+    stage.nodes["a"].strange, stage.nodes["a"].strange_code = "year:desc", "bad_request"
+    async with stage.controlled() as controller:
+        await stage.joined("a")
+        await stage.answered(CreateIndex(MOVIES, "id", shards=1, replication=1))
+        await stage.answered(UpdateSettings(MOVIES, {"rankingRules": ["words", "year:desc"]}))
+        await stage.until(lambda: "year:desc" in controller.faults.get(NodeId("a"), ""))
+
+        answer = await stage.answered(CreateIndex(IndexUid("songs"), "id", shards=1, replication=1))
+        await stage.until(lambda: _has(stage, f"songs__{answer.offset}", "id", answer.offset))
+
+
 async def test_held_settings_are_sent_once() -> None:
     """A task that waits for minutes is looked at, not sent again."""
     stage = Stage()
