@@ -112,6 +112,7 @@ class Feeder:
             now_ms=now_ms,
         )
         self._turns = IndexTurns(node, now=now)
+        self._fed: set[TopicPartition] = set()
         self._since: dict[Incarnation, float] = {}
         self._failures = 0
         self._quiet_until = 0.0
@@ -248,11 +249,14 @@ class Feeder:
             return None
         groups = self._applied()
         self._beginnings.keep(groups.keys())
-        self._replay.keep(frozenset(a.feed.partition for group in groups.values() for a in group))
         self._pacer.look(self.tail)
         # The index whose copies were made last comes last, so that each has its turn.
         turns = sorted(groups.items(), key=lambda each: each[0] == self._pacer.last)
-        return await self._turns.take(turns, self._step_index)
+        self._fed.clear()
+        wait_s = await self._turns.take(turns, self._step_index)
+        # What was read for a shard that is not fed now would keep the others from being read.
+        self._replay.keep(frozenset(self._fed))
+        return wait_s
 
     def _applied(self) -> Mapping[Incarnation, Sequence[Assignment]]:
         """Return the assignments whose index goes on, by index."""
@@ -284,10 +288,11 @@ class Feeder:
     async def _step_placed(
         self, incarnation: Incarnation, placed: Mapping[ShardId, Assignment], accepted: IndexCursors
     ) -> float | None:
-        windows = {shard: self._window(a, accepted) for shard, a in placed.items()}
         left = self._refusals.left(incarnation, accepted)
         # A shard that has left the node, or is another worker's now, keeps nobody waiting.
-        if under := {shard: suspect for shard, suspect in left.items() if shard in placed}:
+        under = {shard: suspect for shard, suspect in left.items() if shard in placed}
+        windows = {shard: self._window(placed[shard], accepted) for shard in under or placed}
+        if under:
             return await self._step_suspects(incarnation, under, placed, windows, accepted)
         sources = {
             shard: (accepted[shard].cursor, batches)
@@ -360,6 +365,7 @@ class Feeder:
         if assignment.feed.window.covers(cursor):
             self._replay.end(assignment.feed.partition)
             return assignment.feed.window
+        self._fed.add(assignment.feed.partition)
         return self._replay.window(assignment, cursor)
 
     async def _step_suspects(
