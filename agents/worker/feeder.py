@@ -354,11 +354,12 @@ class Feeder:
         return 0
 
     async def _has_settings(self, index: IndexRecord) -> bool:
-        if self.settings_version(index.incarnation) < index.settings_version:
+        if self.settings_version(index.incarnation) != index.settings_version:
             uid = node_index_uid(index.uid, index.incarnation)
             if await self._settings_sight.look(uid, index.incarnation):
                 self._advanced()
-        return self.settings_version(index.incarnation) >= index.settings_version
+        # Not above it either: what it has was taken back, and may refuse documents that are allowed now.
+        return self.settings_version(index.incarnation) == index.settings_version
 
     def _window(self, assignment: Assignment, accepted: IndexCursors) -> Window:
         cursor = accepted[assignment.feed.shard].cursor
