@@ -277,11 +277,11 @@ class Applier:
         parsed, dead = parse_operations(
             batch, index, condemned=self.dead.condemned(feed), document_bytes_max=self._settings.post_bytes_max
         )
-        await self.dead.set_aside(feed, dead)
+        fresh = await self.dead.set_aside(feed, dead)
         window.append(parsed)
-        # A replay reads what the live stream has judged already.
+        # A replay reads what the live stream has judged already; so does that itself where no copy is further.
         if window is feed.window:
-            await self.stops.count_bad(index, parsed, dead)
+            await self.stops.count_bad(index, parsed, fresh)
 
     def _pause(self, feed: Feed) -> None:
         if not feed.is_paused and self.stream is not None:

@@ -82,15 +82,22 @@ class LoudStops:
         else:
             self._stopped[stopped] = offset
 
-    async def count_bad(self, index: IndexRecord, parsed: OperationBatch, dead: Sequence[DeadLetter]) -> None:
-        """Stop an index whose records are bad one after the other, over all its partitions here."""
+    async def count_bad(self, index: IndexRecord, parsed: OperationBatch, fresh: Sequence[DeadLetter]) -> None:
+        """Stop an index whose records are bad one after the other, over all its partitions here.
+
+        Args:
+            index: whose records they are.
+            parsed: a batch of them.
+            fresh: those of them that were set aside only now. Others were counted when they were; somebody who has
+                resumed the index since has seen them.
+        """
         before = self._bad_in_a_row.get(index.incarnation, 0) if parsed.bad_last == parsed.records else 0
-        row = before + parsed.bad_last
+        row = before + min(parsed.bad_last, len(fresh))
         if row >= BAD_IN_A_ROW_MAX:
             row = 0
             await self.stop(
                 index,
-                f"{BAD_IN_A_ROW_MAX} bad records in a row, the last: {dead[-1].message}; mend the producer, look at"
+                f"{BAD_IN_A_ROW_MAX} bad records in a row, the last: {fresh[-1].message}; mend the producer, look at"
                 f" `miroir dead list`, then `miroir index resume {index.uid}`",
             )
         self._bad_in_a_row[index.incarnation] = row

@@ -65,18 +65,19 @@ class DeadLetters:
         """Return the records that were set aside, whatever the reason."""
         return self._known.get(_place(feed), frozenset())
 
-    async def set_aside(self, feed: Feed, letters: Sequence[DeadLetter]) -> None:
-        """Append those that are not known, however long it takes."""
+    async def set_aside(self, feed: Feed, letters: Sequence[DeadLetter]) -> Sequence[DeadLetter]:
+        """Append those that are not known, however long it takes, and return them."""
         known = self._known.setdefault(_place(feed), set())
         fresh = [letter for letter in letters if letter.offset not in known]
         if not fresh:
-            return
+            return ()
         await self.append(
             [Append(DEAD, Partition(0), build_dead_letter_key(each), build_dead_letter(each)) for each in fresh]
         )
         known.update(letter.offset for letter in fresh)
         for letter in fresh:
             self._metrics.dead.labels(index=letter.uid, reason=letter.reason).inc()
+        return fresh
 
     async def condemn(self, feed: Feed, operation: Operation, message: str) -> None:
         """Set aside a record that a node has refused, as it stands in the log."""

@@ -31,6 +31,7 @@ from agents.reconcile import Adopt, NodePlan, plan_node
 from agents.tail import NodeTail, TaskView, fold_page
 from agents.worker.set_aside import DeadLetters
 from query.routing import has_others
+from schemas.dead_letters import DeadLetter
 from schemas.events import IndexRecord, NodeRecord, NodeState, parse_value
 from schemas.ids import Incarnation, NodeId, ShardId
 from schemas.posts import Post
@@ -122,8 +123,9 @@ def _all_are_whole(
     return frozenset(replica.node for replica in topology.replicas_of(index.uid, shard))
 
 
-async def _set_nothing_aside(_letters: DeadLetters, *_: object) -> None:
+async def _set_nothing_aside(_letters: DeadLetters, *_: object) -> Sequence[DeadLetter]:
     """No dead letter is written."""
+    return ()
 
 
 def _begin_again(topology: Topology, progress: ProgressView, **options: Any) -> MovePlan:

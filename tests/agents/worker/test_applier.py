@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from agents.stalls import STALLED_LOOKS
 from agents.worker.applier import Applier
+from agents.worker.loud_stops import BAD_IN_A_ROW_MAX
 from agents.worker.metrics import WorkerMetrics
 from schemas.config import parse_settings
 from schemas.events import IndexRecord
-from schemas.ids import Incarnation, IndexUid, Partition, Position, SettingsVersion
-from streams.log import Append, Bounds, TopicPartition, TopicSpec
+from schemas.ids import Incarnation, IndexUid, Offset, Partition, Position, SettingsVersion
+from streams.log import Append, Bounds, LogBatch, LogRecord, TopicPartition, TopicSpec
+from streams.topics import own_topics
 from streams.topology import Topology
 from tests.background import background
 from tests.builders import make_topology
@@ -44,7 +46,8 @@ class Stream:
 def make_applier(records: int, metrics: WorkerMetrics | None = None) -> tuple[Applier, Stream]:
     """Return an applier that owns the one partition from its beginning, with so many records in the log."""
     log = FakeLog()
-    log.create(TopicSpec(TOPIC, 1, {}))
+    for spec in (TopicSpec(TOPIC, 1, {}), *own_topics()):
+        log.create(spec)
     for at in range(records):
         log.append(Append(TOPIC, Partition(0), str(at).encode(), b"{}"))
     applier = Applier(
@@ -106,3 +109,18 @@ async def test_metrics_of_a_deleted_index_end_with_it() -> None:
 
     assert kept == 7
     assert metrics.registry.get_sample_value("miroir_records_total", {"index": "films"}) is None
+
+
+async def test_bad_records_that_were_counted_once_do_not_stop_the_index_again() -> None:
+    """The live stream comes by them anew where every copy is made anew; somebody has resumed the index since."""
+    applier, _ = make_applier(0)
+    records = tuple(LogRecord(Offset(at), 0, b"%d" % at, b"no document") for at in range(BAD_IN_A_ROW_MAX))
+    batch = LogBatch(TOPIC, Partition(0), Position(0), Position(BAD_IN_A_ROW_MAX), records)
+    await applier.receive(batch)
+    assert applier.stops.is_stopped(INDEX.uid, INDEX.incarnation)
+
+    applier.stops.take_states({INDEX.uid: INDEX}, Position(1))
+    applier.own({PLACE: Bounds(Position(0), Position(0))})
+    await applier.receive(batch)
+
+    assert not applier.stops.is_stopped(INDEX.uid, INDEX.incarnation)
