@@ -246,10 +246,17 @@ class Sampler:
             if each.id not in known:
                 known.add(each.id)
                 self._metrics.sampled_differences.labels(index=uid, node=node).inc()
-        for replica in sorted(replicas, key=lambda each: each.shard):
-            await self._repair(replica, is_possible=repairs)
+        ordered = sorted(replicas, key=lambda each: each.shard)
+        chosen = [replica for replica in ordered if self._may_repair(replica, is_possible=repairs)]
+        if not chosen:
+            return
+        # One request for all: each takes the node's next search key, which must have been made by then.
+        shards, attempt = tuple(replica.shard for replica in chosen), max(replica.attempt for replica in chosen)
+        request = build_request(RebuildNode(chosen[0].node, uid, shards, attempt))
+        await self._append([Append(REQUESTS, Partition(0), None, request)])
 
-    async def _repair(self, replica: ReplicaRecord, *, is_possible: bool) -> None:
+    def _may_repair(self, replica: ReplicaRecord, *, is_possible: bool) -> bool:
+        """Return whether a copy that differs is to be made anew now; it counts as asked for from then on."""
         others_whole, now_ms = self._has_other(replica), self._now_ms()
         repaired_ms = self._repaired_ms.setdefault((replica.incarnation, replica.shard), {})
         is_wise = may_repair(
@@ -260,11 +267,10 @@ class Sampler:
         )
         if not (is_possible and is_wise):
             _log.error("a copy that differs is not made anew", extra={**_named(replica), "others_whole": others_whole})
-            return
+            return False
         repaired_ms[replica.node] = now_ms
         _log.warning("a copy that differs is made anew", extra=_named(replica))
-        request = build_request(RebuildNode(replica.node, replica.uid, (replica.shard,), replica.attempt))
-        await self._append([Append(REQUESTS, Partition(0), None, request)])
+        return True
 
 
 def _named(replica: ReplicaRecord) -> Mapping[str, object]:

@@ -9,7 +9,7 @@ import pytest
 
 from agents.operations import Operation, OperationBatch
 from agents.posts import ShardSlice, build_parts
-from agents.sampling import BESIDE_MS
+from agents.sampling import BESIDE_MS, Expected
 from agents.tail import NodeTail, start_tail
 from agents.window import Window
 from agents.worker.feed import Assignment, Feed
@@ -157,6 +157,19 @@ async def test_node_that_holds_the_log_is_asked_once(stand: Stand) -> None:
     assert (stand.asked, stand.requests) == (1, [])
     assert stand.counted("miroir_sampled_documents_total") == DOCUMENTS
     assert stand.sampler.differing(REPLICA) == 0
+
+
+async def test_copies_that_differ_are_made_anew_by_one_request(stand: Stand) -> None:
+    """A second one would put a search key in use that the node does not have yet: searches of it would be refused."""
+    other = replace(REPLICA, shard=ShardId(1), attempt=Attempt(REPLICA.attempt + 1))
+    (copy,) = stand.place.copies
+    feed = Feed(TopicPartition("t", Partition(1)), INDEX.uid, INDEX.incarnation, other.shard, stand.window)
+    place = Place(stand, (copy, Assignment(feed, INDEX, other)))
+    differing = [Expected(each.feed.shard, Offset(1), "1", b"") for each in place.copies]
+    await stand.sampler.report(place, differing)
+
+    shards = (SHARD, other.shard)
+    assert stand.requests == [RebuildNode(NodeId("n1"), INDEX.uid, shards, other.attempt)]
 
 
 async def test_altered_document_is_seen_twice_and_its_copy_made_anew(stand: Stand) -> None:
