@@ -12,7 +12,7 @@ the writer of a node. It must not know: HTTP, or where a dead letter goes.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from agents.batching import cut_slice
@@ -71,12 +71,14 @@ class Suspect:
     """A shard one of whose records the node refuses.
 
     Attributes:
+        since: the record does not stand before this position.
         until: the record stands before this position.
         records_max: at most so many operations are posted at once.
         named: the id that the node's message named last, or None.
         message: the node's own words.
     """
 
+    since: Position
     until: Position
     records_max: int
     named: str | None = None
@@ -96,8 +98,8 @@ def suspect(failed: FailedTask, counts: Mapping[ShardId, int]) -> Mapping[ShardI
     name = named_id(failed.error_message)
     halves = len(post.ranges) == 1 and (failed.is_alone or name is None)
     return {
-        shard: Suspect(end, max(1, counts[shard] // 2 if halves else counts[shard]), name, failed.error_message)
-        for shard, (_, end) in post.ranges.items()
+        shard: Suspect(start, end, max(1, counts[shard] // 2 if halves else counts[shard]), name, failed.error_message)
+        for shard, (start, end) in post.ranges.items()
         if shard in counts
     }
 
@@ -119,8 +121,24 @@ def condemned(part: ShardSlice) -> Operation | None:
 
 
 def clear(suspects: Mapping[ShardId, Suspect], cursors: Mapping[ShardId, Position]) -> Mapping[ShardId, Suspect]:
-    """Return the suspects that the accepted cursors have not passed."""
-    return {shard: under for shard, under in suspects.items() if cursors.get(shard, under.until) < under.until}
+    """Return the suspects that the accepted cursors have come to and not passed.
+
+    Whoever begins anew far before one would go all the way there in small pieces: the next refusal finds it again.
+    """
+    return {
+        shard: under
+        for shard, under in suspects.items()
+        if under.since <= cursors.get(shard, under.until) < under.until
+    }
+
+
+def join(before: Mapping[ShardId, Suspect], found: Mapping[ShardId, Suspect]) -> Mapping[ShardId, Suspect]:
+    """Return both: of a shard that was under suspicion already the new one, no further on than the one before.
+
+    Posts are sent ahead: where two of a shard fail together, the first may hold the record as well.
+    """
+    since = {shard: min(under.since, before[shard].since) for shard, under in found.items() if shard in before}
+    return {**before, **found, **{shard: replace(found[shard], since=start) for shard, start in since.items()}}
 
 
 def _until(part: ShardSlice, fresh: list[Operation], count: int) -> ShardSlice:

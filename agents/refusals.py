@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from agents.operations import Operation
-from agents.quarantine import Suspect, Verdict, clear, suspect
+from agents.quarantine import Suspect, Verdict, clear, join, suspect
 from agents.tail import FailedTask
 from schemas.ids import Incarnation, ShardId
 from schemas.posts import Post
@@ -73,7 +73,7 @@ class Refusals(Generic[T]):
             return alone
         sizes = self._sizes.get(post.post)
         if sizes is not None:
-            self._suspects[incarnation] = {**self._suspects.get(incarnation, {}), **suspect(failed, sizes)}
+            self._suspects[incarnation] = join(self._suspects.get(incarnation, {}), suspect(failed, sizes))
         return None
 
     def settle(self, incarnation: Incarnation, shard: ShardId) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from agents.batching import cut_slice
 from agents.posts import ShardSlice
-from agents.quarantine import Suspect, Verdict, clear, condemned, judge, named_id, narrow, suspect
+from agents.quarantine import Suspect, Verdict, clear, condemned, join, judge, named_id, narrow, suspect
 from agents.tail import FailedTask
 from schemas.ids import Attempt, Incarnation, Position, ShardId
 from schemas.posts import Drop, PositionRange, Post
@@ -83,19 +83,28 @@ def test_narrowing_ends_with_the_refused_record_alone(poison: int, named: bool, 
     pytest.fail("the record was not found in 40 posts")
 
 
-def test_suspicion_ends_when_the_cursor_has_passed() -> None:
-    """A shard that is past its suspected range is posted like any other."""
-    under = Suspect(Position(10), 5)
+@pytest.mark.parametrize(("cursor", "stays"), [(3, False), (4, True), (9, True), (10, False)])
+def test_suspicion_lasts_while_the_cursor_is_within_its_range(cursor: int, *, stays: bool) -> None:
+    """Past it a shard is posted like any other, as is one that begins anew far before it: that would take days."""
+    suspects = {SHARD: Suspect(Position(4), Position(10), 1)}
 
-    assert clear({SHARD: under}, {SHARD: Position(9)}) == {SHARD: under}
-    assert clear({SHARD: under}, {SHARD: Position(10)}) == {}
+    assert clear(suspects, {SHARD: Position(cursor)}) == (suspects if stays else {})
+
+
+def test_suspects_of_posts_that_failed_together_reach_back_to_the_first() -> None:
+    """The second of two posts that were sent ahead says nothing of where the cursor stands: before the first."""
+    other = ShardId(1)
+    before = {SHARD: Suspect(Position(4), Position(10), 3), other: Suspect(Position(0), Position(5), 2)}
+    found = {SHARD: Suspect(Position(10), Position(20), 5)}
+
+    assert join(before, found) == {**before, SHARD: Suspect(Position(4), Position(20), 5)}
 
 
 def test_cut_never_crosses_the_suspects_end() -> None:
     """What lies behind the suspected range is not dragged into the search."""
     part = ShardSlice(PositionRange(Position(0), Position(20)), make_operations(0, 20).operations)
 
-    assert narrow(part, Suspect(Position(10), 50)) == cut_slice(part, Position(10))
+    assert narrow(part, Suspect(Position(0), Position(10), 50)) == cut_slice(part, Position(10))
 
 
 def test_shared_refusal_without_a_name_is_narrowed_too() -> None:
