@@ -191,7 +191,9 @@ class _Draft:
             self._missing += [
                 Copy(index.uid, index.incarnation, shard, node) for node in sorted(wanted) if node not in holders
             ]
-            complete = len(wanted) == index.replication * len(index.groups) and wanted <= whole
+            # What a node that does not answer has was whole when last seen; it may come back with less.
+            stays = wanted <= whole and wanted <= self._reachable
+            complete = len(wanted) == index.replication * len(index.groups) and stays
             for replica in replicas:
                 if replica.node in wanted:
                     self._building += [replica] * self._is_building(index, replica)

@@ -284,6 +284,25 @@ def test_copies_wait_for_a_node_that_cannot_be_reached() -> None:
     assert "n3" in {copy.node for copy in plan.waiting}
 
 
+def test_copy_stays_while_a_node_that_should_keep_it_cannot_be_reached() -> None:
+    """Made and whole everywhere, but one of the nodes that have it is silent since a moment ago."""
+    world = settled(4)
+    world.state("n0", NodeState.DRAINING)
+    while begun := world.plan().begin:
+        world.write(MovePlan(begin=begun))
+        world.work()
+    wanted = wanted_copies(world.topology, world.topology.indexes[UID])
+
+    all_there = world.plan()
+    without = plan_moves(world.topology, world.progress, reachable=[NodeId(name) for name in ("n0", "n1", "n2")])
+
+    kept = {replica.shard for replica in all_there.leave if NodeId("n3") in wanted[replica.shard]}
+    assert {replica.shard for replica in without.leave} == {replica.shard for replica in all_there.leave} - kept
+    assert kept <= {replica.shard for replica in without.surplus}
+    assert kept
+    assert without.leave
+
+
 def test_nothing_leaves_while_too_few_nodes_are_left() -> None:
     """Two copies on two nodes, one of them draining: they stay until there is a third."""
     world = settled(2)
