@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+import xxhash
+
 from agents.operations import Operation, OperationBatch
 from agents.posts import ShardSlice
 from schemas.ids import Position, ShardId
@@ -86,8 +88,9 @@ def take_slices(
 ) -> tuple[Mapping[ShardId, ShardSlice], bool]:
     """Return what one post may hold, and whether a limit cut it short.
 
-    Batches are taken in turn, one of each shard, so that no shard is starved. The first batch is always taken, even
-    where it alone is over a limit: a batch is bounded where it is read.
+    Batches are taken in turn, one of each shard. Whose turn is first depends on where all of them stand, and so differs
+    from post to post: however much there is, no shard is starved. The first batch is always taken, even where it alone
+    is over a limit: a batch is bounded where it is read.
 
     Args:
         sources: of each shard its cursor, and the batches that hold what comes from there on.
@@ -96,8 +99,9 @@ def take_slices(
     taken: dict[ShardId, list[OperationBatch]] = {}
     records = held = depth = 0
     is_full = False
+    turns = _turns(sources)
     while not is_full:
-        turn = [(shard, batches[depth]) for shard, (_, batches) in sources.items() if depth < len(batches)]
+        turn = [(shard, sources[shard][1][depth]) for shard in turns if depth < len(sources[shard][1])]
         if not turn:
             break
         for shard, batch in turn:
@@ -125,6 +129,14 @@ def begin_slice(part: ShardSlice, start: Position) -> ShardSlice:
         return part
     kept = [operation for operation in part.operations if operation.offset >= start]
     return replace(part, range=PositionRange(start, max(start, part.range.end)), operations=kept)
+
+
+def _turns(sources: Mapping[ShardId, tuple[Position, Sequence[OperationBatch]]]) -> Sequence[ShardId]:
+    """Return the shards in the order of their turns; the first is drawn from where all stand."""
+    shards = list(sources)
+    drawn = xxhash.xxh3_64_intdigest(b"".join(cursor.to_bytes(8, "big") for cursor, _ in sources.values()))
+    first = drawn % max(1, len(shards))
+    return shards[first:] + shards[:first]
 
 
 def _slice(cursor: Position, batches: Sequence[OperationBatch]) -> ShardSlice:

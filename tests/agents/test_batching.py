@@ -49,6 +49,21 @@ def test_nothing_to_send_waits_until_something_comes() -> None:
     assert decide_flush({}, tasks_ahead=0, waited_s=9.0, is_full=False, limits=LIMITS) == Wait(None)
 
 
+def test_every_shard_has_its_turn_however_much_there_is() -> None:
+    """Where each post holds two of three shards' batches, the third is not the same each time."""
+    cursors = {ShardId(number): 0 for number in range(3)}
+    taken = dict.fromkeys(cursors, 0)
+    for _ in range(300):
+        sources = {shard: (Position(at), [make_operations(at, at + 5)]) for shard, at in cursors.items()}
+        slices, _ = take_slices(sources, LIMITS)
+        for shard, part in slices.items():
+            cursors[shard] = part.range.end
+            taken[shard] += 1
+
+    assert sum(taken.values()) == 600
+    assert min(taken.values()) > 100
+
+
 def test_slices_take_turns_between_shards() -> None:
     """A shard with very much does not starve the others."""
     rich = [make_operations(at, at + 4) for at in range(0, 40, 4)]

@@ -202,7 +202,7 @@ MUTANTS: Mapping[str, Mutant] = {
         _put((agents.worker.node_keeper, "plan_node"), mutant=_adopt_once), ("settled",), 1
     ),
     "a part that one node alone has a shard of is asked nowhere else": Mutant(
-        _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 6, "moves"
+        _put((query.nodes.gather, "has_some_others"), mutant=has_others), ("complete",), 20, "moves"
     ),
     "keys take all the time there is": Mutant(
         _put((query.nodes.rounds, "FOLLOWED_SHARE"), mutant=1.0), ("complete",), 36
@@ -211,7 +211,7 @@ MUTANTS: Mapping[str, Mutant] = {
         _put((query.deep_pages, "identities_of"), mutant=_count_hits), ("page",), 1
     ),
     "a head that ended too early is taken for whole": Mutant(
-        _put((query.rounds, "_after_heads"), mutant=query.rounds._merge_heads), ("page",), 1
+        _put((query.rounds, "_after_heads"), mutant=query.rounds._merge_heads), ("page",), 17
     ),
     "a changed disk goes unnoticed": Mutant(
         _follow_whatever_disk,
