@@ -21,7 +21,7 @@ from query.search import SearchRequest, parse_search
 from query.validate import check_filter, named_attributes
 from schemas.errors import InvalidSearchError
 from schemas.meilisearch_requests import FACET_SEARCH_FIELDS
-from streams.marker import move_plane_15
+from streams.marker import strip_plane_15
 
 _OWN = ("facetName", "facetQuery", "exhaustiveFacetCount")
 _SEARCH_FIELDS = frozenset((*FACET_SEARCH_FIELDS, "media", "useNetwork")).difference(_OWN)
@@ -118,8 +118,8 @@ def facet_search_body(case: FacetSearchCase, _ask: Ask, part: Part) -> dict[str,
     wanted, search = case.wanted, case.wanted.search
     whole = len(part.shards) == case.shards
     given = {
-        "facetQuery": None if wanted.query is None else move_plane_15(wanted.query),
-        "q": None if search.q is None else move_plane_15(search.q),
+        "facetQuery": None if wanted.query is None else strip_plane_15(wanted.query),
+        "q": None if search.q is None else strip_plane_15(search.q),
         "filter": user_filter(search.filter) if whole else with_shards(search.filter, part.shards),
         "attributesToSearchOn": search.attributes_to_search_on,
         "rankingScoreThreshold": search.ranking_score_threshold,

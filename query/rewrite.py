@@ -14,7 +14,7 @@ from typing import Any
 from query.rules import IndexRules, covers
 from query.search import SearchKind, SearchRequest, Window
 from schemas.ids import ShardId
-from streams.marker import MARKER_FIELD, move_plane_15, shards_filter
+from streams.marker import MARKER_FIELD, shards_filter, strip_plane_15
 
 FILTERS_MAX = 1024
 """Filters remembered, one a part of a cover: few covers an index, few parts a cover."""
@@ -49,7 +49,7 @@ def rewrite(
     """
     body: dict[str, Any] = {}
     if search.q is not None:
-        body["q"] = move_plane_15(search.q)
+        body["q"] = strip_plane_15(search.q)
     if shards is None:
         body |= _own_window(search)
     elif window is not None:
@@ -87,7 +87,7 @@ def rewrite_keys(
     """
     body: dict[str, Any] = {}
     if search.q is not None:
-        body["q"] = move_plane_15(search.q)
+        body["q"] = strip_plane_15(search.q)
     body |= _head(search, length or head_length(search, rules))
     body |= {"showRankingScore": not details, "showRankingScoreDetails": details}
     body |= _copied(search)

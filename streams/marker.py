@@ -21,9 +21,6 @@ MARKER_FIELD = "_miroir"
 PLANE_15_FIRST = 0xF0000
 """Supplementary private use area A: no script, never folded by a tokeniser, never part of anyone's text."""
 
-PLANE_LENGTH = 0x10000
-"""As far behind it lies supplementary private use area B, of which Meilisearch thinks the same."""
-
 _PLANE_15 = re.compile("[\U000f0000-\U000fffff]")
 _OPENING = re.compile(rb"[ \t\r\n]*\{([ \t\r\n]*)(\}?)")
 
@@ -85,14 +82,6 @@ def unsplice_marker(document: bytes, shard: ShardId) -> bytes:
     field = _field(shard)
     assert document.startswith(field), "spliced by us"
     return b"{" + document[len(field) :]
-
-
-def move_plane_15(text: str) -> str:
-    """Return a query's text with other private characters, which no marker is, in the place of each that may be one.
-
-    Taken away, what is left of a query would find what the whole does not: all documents where nothing is left.
-    """
-    return _PLANE_15.sub(lambda found: chr(ord(found[0]) + PLANE_LENGTH), text)
 
 
 def strip_plane_15(text: str) -> str:

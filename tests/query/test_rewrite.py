@@ -154,10 +154,3 @@ def test_rules_of_settings_fill_in_defaults() -> None:
     assert rules.filterable == ("a", "b.*")
     assert (rules.facet_values_max, rules.hits_max) == (7, 1000)
     assert [rules.facet_order(name) for name in ("a", "b.x")] == ["alpha", "count"]
-
-
-def test_query_of_private_characters_alone_is_no_placeholder() -> None:
-    """Meilisearch finds nothing by them; without a text a node would give all documents."""
-    asked = rewrite(SearchRequest(q="\U000f0001"), rules=RULES, shards=(ShardId(1),)).body["q"]
-
-    assert asked == "\U00100001"

@@ -10,7 +10,6 @@ from schemas.ids import SHARDS_MAX, ShardId
 from streams.marker import (
     MARKER_FIELD,
     marker_of,
-    move_plane_15,
     shard_of,
     shards_filter,
     splice_marker,
@@ -96,12 +95,3 @@ def test_unsplice_gives_back_what_was_spliced(document: dict[str, object], shard
     text = json.dumps(document, separators=(",", ":")).encode()
 
     assert unsplice_marker(splice_marker(text, shard), shard) == text
-
-
-@given(st.integers(0xF0000, 0xFFFFF))
-def test_moved_private_character_is_no_marker_and_still_there(code: int) -> None:
-    """What a query is made of goes on restricting it."""
-    moved = move_plane_15(f"a{chr(code)}b")
-
-    assert len(moved) == 3
-    assert strip_plane_15(moved) == moved
