@@ -113,18 +113,18 @@ def test_verify_calls_no_document_a_stray_whose_copy_was_placed_meanwhile(
     """Copies may move all the time; what is placed is looked at behind the last comparison."""
     file = tmp_path / "documents.ndjson"
     file.write_text("\n".join(json.dumps({"id": number}) for number in range(DOCUMENTS)))
-    local_stack.run("index", "create", "moved", "--primary-key", "id", "--shards", "3", "--replication", "1")
-    local_stack.run("produce", str(file), "--index", "moved", "--wait")
+    local_stack.run("index", "create", "joined", "--primary-key", "id", "--shards", "3", "--replication", "1")
+    local_stack.run("produce", str(file), "--index", "joined", "--wait")
 
     def place(_done: int, _total: int, what: str) -> None:
         if what == "strays":
-            local_stack.run("index", "update", "moved", "--replication", "3")
-            until_verified(local_stack, "moved", replicas=9)
+            local_stack.run("index", "update", "joined", "--replication", "3")
+            until_verified(local_stack, "joined", replicas=9)
 
-    report = asyncio.run(verify(local_stack, IndexUid("moved"), place))
+    report = asyncio.run(verify(local_stack, IndexUid("joined"), place))
 
     assert (len(report.replicas), report.strays) == (3, [])
-    local_stack.run("index", "delete", "moved", "--yes")
+    local_stack.run("index", "delete", "joined", "--yes")
 
 
 async def verify(local_stack: LocalStack, index: IndexUid, report: Report) -> VerifyReport:

@@ -1,5 +1,6 @@
 """A reader whose position stays before the end: what moves it, and what must not. The rest: conformance/test_log."""
 
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +17,20 @@ NO_ID = UUID(int=0)
 HERE = TopicPartition("stuck", Partition(0))
 
 
+class SilentCluster:
+    """Stands for what the library knows of the brokers: there is one."""
+
+    def brokers(self) -> list[SimpleNamespace]:
+        """Return the only broker."""
+        return [SimpleNamespace(nodeId=1)]
+
+
 class SilentClient:
     """Stands for the library's connection to a broker whose tail, from 5 to 9, brings ``records``."""
 
     def __init__(self, records: bytes) -> None:
         self.records = records
-
-    def get_random_node(self) -> int:
-        """Return the only node."""
-        return 1
+        self.cluster = SilentCluster()
 
     async def send(self, node: int, request: Any, *, group: object) -> Any:
         """Answer what is asked about metadata, and to a fetch with the given bytes."""
