@@ -101,7 +101,7 @@ def take_slices(
     is_full = False
     turns = _turns(sources)
     while not is_full:
-        turn = [(shard, sources[shard][1][depth]) for shard in turns if depth < len(sources[shard][1])]
+        turn = [(shard, batches[depth]) for shard, batches in turns if depth < len(batches)]
         if not turn:
             break
         for shard, batch in turn:
@@ -131,12 +131,14 @@ def begin_slice(part: ShardSlice, start: Position) -> ShardSlice:
     return replace(part, range=PositionRange(start, max(start, part.range.end)), operations=kept)
 
 
-def _turns(sources: Mapping[ShardId, tuple[Position, Sequence[OperationBatch]]]) -> Sequence[ShardId]:
-    """Return the shards in the order of their turns; the first is drawn from where all stand."""
-    shards = list(sources)
+def _turns(
+    sources: Mapping[ShardId, tuple[Position, Sequence[OperationBatch]]],
+) -> Sequence[tuple[ShardId, Sequence[OperationBatch]]]:
+    """Return the shards and their batches in the order of their turns; the first is drawn from where all stand."""
+    turns = [(shard, batches) for shard, (_, batches) in sources.items()]
     drawn = xxhash.xxh3_64_intdigest(b"".join(cursor.to_bytes(8, "big") for cursor, _ in sources.values()))
-    first = drawn % max(1, len(shards))
-    return shards[first:] + shards[:first]
+    first = drawn % max(1, len(turns))
+    return turns[first:] + turns[:first]
 
 
 def _slice(cursor: Position, batches: Sequence[OperationBatch]) -> ShardSlice:

@@ -137,8 +137,10 @@ def join(before: Mapping[ShardId, Suspect], found: Mapping[ShardId, Suspect]) ->
 
     Posts are sent ahead: where two of a shard fail together, the first may hold the record as well.
     """
-    since = {shard: min(under.since, before[shard].since) for shard, under in found.items() if shard in before}
-    return {**before, **found, **{shard: replace(found[shard], since=start) for shard, start in since.items()}}
+    joined = {
+        shard: replace(under, since=min(under.since, before.get(shard, under).since)) for shard, under in found.items()
+    }
+    return {**before, **joined}
 
 
 def _until(part: ShardSlice, fresh: list[Operation], count: int) -> ShardSlice:

@@ -68,9 +68,14 @@ class StackState:
     troubles: tuple[str, ...] = ()
 
     @property
+    def is_kept(self) -> bool:
+        """Whether its supervisor looks after it."""
+        return self.supervisor is not None and is_alive(self.supervisor)
+
+    @property
     def has_ended(self) -> bool:
-        """Whether nobody looks after it any more."""
-        return self.supervisor is not None and not is_alive(self.supervisor)
+        """Whether it had a supervisor that looks after it no more."""
+        return self.supervisor is not None and not self.is_kept
 
     @property
     def told(self) -> str:

@@ -6,7 +6,6 @@ routes. It must not know: partitions, or how a record is produced.
 """
 
 import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from query.body import show
+from schemas.csv_rows import split_rows
 from schemas.document_ids import find_ids, parse_id
 from schemas.documents import RESERVED_PREFIX, check_integers
 from schemas.errors import InvalidDocumentError, InvalidRequestError
@@ -28,8 +28,6 @@ FORMATS: Mapping[str, str] = {JSON: "json", NDJSON: "ndjson", CSV: "csv"}
 
 _DECODER = json.JSONDecoder()
 _BLANK = " \t\r\n"
-csv.field_size_limit(2**31 - 1)
-# Python's own bound on a cell, 128 KiB, is none of Meilisearch's, which takes what fits into a payload.
 _CSV_KINDS = ("string", "number", "boolean")
 _SHOWN_MAX = 1000
 """How much of a document an error message shows."""
@@ -212,7 +210,7 @@ def _split_ndjson(body: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
 
 
 def _split_csv(body: bytes, delimiter: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    rows = csv.reader(io.StringIO(_decoded(CSV, body.removeprefix(b"\xef\xbb\xbf"))), delimiter=delimiter, strict=True)
+    rows = split_rows(_decoded(CSV, body.removeprefix(b"\xef\xbb\xbf")), delimiter)
     try:
         columns = [_column(header) for header in next(rows, [])]
         for line, row in enumerate(rows, start=2):

@@ -247,7 +247,7 @@ class Sampler:
                 known.add(each.id)
                 self._metrics.sampled_differences.labels(index=uid, node=node).inc()
         ordered = sorted(replicas, key=lambda each: each.shard)
-        chosen = [replica for replica in ordered if self._may_repair(replica, is_possible=repairs)]
+        chosen = [replica for replica in ordered if self._claim_repair(replica, is_possible=repairs)]
         if not chosen:
             return
         # One request for all: each takes the node's next search key, which must have been made by then.
@@ -255,7 +255,7 @@ class Sampler:
         request = build_request(RebuildNode(chosen[0].node, uid, shards, attempt))
         await self._append([Append(REQUESTS, Partition(0), None, request)])
 
-    def _may_repair(self, replica: ReplicaRecord, *, is_possible: bool) -> bool:
+    def _claim_repair(self, replica: ReplicaRecord, *, is_possible: bool) -> bool:
         """Return whether a copy that differs is to be made anew now; it counts as asked for from then on."""
         others_whole, now_ms = self._has_other(replica), self._now_ms()
         repaired_ms = self._repaired_ms.setdefault((replica.incarnation, replica.shard), {})

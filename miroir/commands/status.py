@@ -106,7 +106,7 @@ def _tables(found: dict[str, Any], local: StackState | None, *, shards: bool) ->
 
 def _troubles(local: StackState | None) -> Sequence[str]:
     """Return the troubles of local processes, as long as somebody looks after them."""
-    return local.troubles if local is not None and local.supervisor is not None and not local.has_ended else ()
+    return local.troubles if local is not None and local.is_kept else ()
 
 
 def _local(directory: Path, url: str | None) -> StackState | None:

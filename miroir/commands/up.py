@@ -55,7 +55,7 @@ def up(
     directory = directory.resolve()
     plan = StackPlan(directory, nodes, workers, port, kafka, checked_binary(node_binary))
     running = read_state(directory)
-    if running is not None and running.supervisor is not None and is_alive(running.supervisor):
+    if running is not None and running.is_kept:
         err.print(f"already {running.phase} in {directory}: {running.url}; `miroir down` ends it")
         raise typer.Exit(0 if running.phase is Phase.READY else FAILED)
     if running is not None:

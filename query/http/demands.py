@@ -12,7 +12,7 @@ from aiohttp import web
 
 from query.freshness import NO_LAG_BOUND, LagBound, parse_max_lag, parse_token
 from query.http.clock import now_ms
-from query.http.service import Service, service_of
+from query.http.service import Service, service_of, uid_of
 from query.routing import ANY, Readable, Wanted
 from schemas.errors import InvalidRequestError, ReplicaBehindError
 from schemas.events import IndexRecord
@@ -71,6 +71,18 @@ def read_demands(request: web.Request) -> Demands:
         _check_partitions(service_of(request), cursors)
     bound = NO_LAG_BOUND if lag is None else parse_max_lag(lag)
     return Demands(None if partial is None else partial == "true", cursors, bound)
+
+
+def read_asked(request: web.Request) -> tuple[IndexUid, Demands, Service]:
+    """Return which index a read asks, and how; called once its body was read, whose faults go first in Meilisearch.
+
+    Raises:
+        NotFoundError: there is no such index.
+        InvalidRequestError: the name cannot be one, or a header is wrong.
+    """
+    uid, demands, service = uid_of(request), read_demands(request), service_of(request)
+    service.views.topology.index(uid)
+    return uid, demands, service
 
 
 async def fresh_enough(service: Service, index: IndexRecord, demands: Demands, deadline_s: float) -> Readable:

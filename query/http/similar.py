@@ -12,11 +12,11 @@ from aiohttp import web
 
 from query.http.asking import Read, node_path, read_index
 from query.http.bodies import read_json
-from query.http.demands import Demands, read_demands
+from query.http.demands import Demands, read_asked
 from query.http.errors import not_supported
 from query.http.reading import fetch_document
 from query.http.searching import SearchAnswer, answer_response, told
-from query.http.service import Service, service_of, uid_of
+from query.http.service import Service
 from query.http.slow_searches import note_slow
 from query.merge import MergedAnswer
 from query.nodes.rounds import Reading
@@ -42,16 +42,14 @@ from schemas.ids import IndexUid
 async def similar_post(request: web.Request) -> web.Response:
     """Answer ``POST /indexes/{uid}/similar``."""
     wanted = parse_similar(await read_json(request))
-    uid, demands, service = uid_of(request), read_demands(request), service_of(request)
-    service.views.topology.index(uid)
+    uid, demands, service = read_asked(request)
     return answer_response(await _similar(service, uid, wanted, demands))
 
 
 async def similar_get(request: web.Request) -> web.Response:
     """Answer ``GET /indexes/{uid}/similar``."""
     wanted = parse_similar_parameters(request.query)
-    uid, demands, service = uid_of(request), read_demands(request), service_of(request)
-    service.views.topology.index(uid)
+    uid, demands, service = read_asked(request)
     return answer_response(await _similar(service, uid, wanted, demands))
 
 

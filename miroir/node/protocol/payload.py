@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from miroir.node.protocol.errors import ApiError
+from schemas.csv_rows import split_rows
 from schemas.malformed import explain_malformed
 
 JSON = "application/json"
@@ -19,9 +20,6 @@ NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 
 _NAMES = {JSON: "json", NDJSON: "ndjson", CSV: "csv"}
-
-csv.field_size_limit(2**31 - 1)
-# Python's own bound on a cell, 128 KiB, is none of a node's, which takes what fits into a payload.
 
 
 def check_content_type(header: str | None, accepted: tuple[str, ...] = (JSON, NDJSON, CSV)) -> str:
@@ -135,7 +133,7 @@ def _parse_ndjson(payload: bytes) -> Iterator[dict[str, Any]]:
 
 def _parse_csv(payload: bytes, delimiter: str) -> list[dict[str, Any]]:
     try:
-        rows = list(csv.reader(io.StringIO(payload.decode("utf-8-sig")), delimiter=delimiter, strict=True))
+        rows = list(split_rows(payload.decode("utf-8-sig"), delimiter))
     except (csv.Error, UnicodeDecodeError) as error:
         text = f"The `csv` payload provided is malformed: `{error}`."
         raise ApiError("malformed_payload", text) from None

@@ -50,6 +50,15 @@ async def test_first_life_of_an_index() -> None:
         assert "miroir.docs.movies" not in stage.log.topics()
 
 
+async def _made(stage: Stage) -> str:
+    """Let a node join and hold an index of one shard; return the index's name there."""
+    await stage.joined("a")
+    await stage.answered(CreateIndex(MOVIES, "id", shards=1, replication=1))
+    uid = f"movies__{stage.topology.index(MOVIES).incarnation}"
+    await stage.until(lambda: uid in stage.nodes["a"].indexes)
+    return uid
+
+
 def _has(stage: Stage, uid: str, primary_key: str, version: int) -> bool:
     return all(
         uid in node.indexes
@@ -208,10 +217,7 @@ async def test_older_disk_gets_the_settings_it_lacks() -> None:
     """A node that returns with a copy of its disk is brought to the present keys and settings, without new attempts."""
     stage = Stage()
     async with stage.controlled():
-        await stage.joined("a")
-        await stage.answered(CreateIndex(MOVIES, "id", shards=1, replication=1))
-        uid = f"movies__{stage.topology.index(MOVIES).incarnation}"
-        await stage.until(lambda: uid in stage.nodes["a"].indexes)
+        uid = await _made(stage)
         disk = stage.nodes["a"].copy_disk()
         offset = (await stage.answered(UpdateSettings(MOVIES, {"stopWords": ["the"]}))).offset
         await stage.until(lambda: _has(stage, uid, "id", offset))
@@ -229,10 +235,7 @@ async def test_settings_that_documents_do_not_allow_refuse_the_request_later(cod
     """The answer becomes the task's error, the former settings are in force; others are taken afterwards."""
     stage = Stage()
     async with stage.controlled() as controller:
-        await stage.joined("a")
-        await stage.answered(CreateIndex(MOVIES, "id", shards=1, replication=1))
-        uid = f"movies__{stage.topology.index(MOVIES).incarnation}"
-        await stage.until(lambda: uid in stage.nodes["a"].indexes)
+        uid = await _made(stage)
         stage.nodes["a"].settings_error = (code, "document 777")
 
         offset = stage.ask(UpdateSettings(MOVIES, {"filterableAttributes": ["_geo"]}))
@@ -256,10 +259,7 @@ async def test_settings_that_a_node_refuses_at_once_hold_up_no_other_index() -> 
     """An older node does not know all that a newer one does: the change is refused, as by a task that fails."""
     stage = Stage()
     async with stage.controlled() as controller:
-        await stage.joined("a")
-        await stage.answered(CreateIndex(MOVIES, "id", shards=1, replication=1))
-        uid = f"movies__{stage.topology.index(MOVIES).incarnation}"
-        await stage.until(lambda: uid in stage.nodes["a"].indexes)
+        await _made(stage)
         stage.nodes["a"].strange = "year:desc"
 
         offset = stage.ask(UpdateSettings(MOVIES, {"rankingRules": ["words", "year:desc"]}))

@@ -206,10 +206,11 @@ async def test_copy_that_is_made_is_sent_one_post_at_a_time() -> None:
     assert bench.ids() == set(range(200))
 
 
-async def test_feeder_waits_for_the_settings() -> None:
-    """Nothing is posted before the node's index has the version wanted."""
+@pytest.mark.parametrize("version", [0, 9], ids=["former", "taken back"])
+async def test_feeder_waits_for_the_settings(version: int) -> None:
+    """Nothing is posted before the node's index has the version wanted: others may refuse what that one allows."""
     bench = Bench()
-    bench.node.create_index(UID, version=SettingsVersion(0))
+    bench.node.create_index(UID, version=SettingsVersion(version))
     async with feeding(bench):
         bench.produce(0, 5)
         for _ in range(5):

@@ -82,19 +82,3 @@ async def test_index_without_its_settings_keeps_no_other_from_being_read(monkeyp
 
         bench.node.create_index(BROKEN_UID, version=SettingsVersion(9))
         await bench.until_has(BROKEN_UID, 200)
-
-
-async def test_node_with_settings_that_were_taken_back_is_given_nothing() -> None:
-    """They may refuse documents that those in force allow: a record would be set aside for nothing."""
-    bench = Bench()
-    bench.node.create_index(UID, version=SettingsVersion(9))
-    async with feeding(bench):
-        bench.produce(0, 5)
-        for _ in range(5):
-            await bench.turn()
-        assert not bench.node.is_busy()
-
-        bench.node.create_index(UID, version=INDEX.settings_version)
-        await bench.until_visible(5)
-
-    assert bench.ids() == set(range(5))

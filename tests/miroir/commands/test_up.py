@@ -16,6 +16,13 @@ from tests.miroir.local_stack import LocalStack, interrupt_miroir, run_miroir
 from tests.miroir.stack_guard import guarded
 
 
+def make_program(path: Path, script: str) -> Path:
+    """Write a program that stands in for a node."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
 def test_up_ready_every_process_lives(local_stack: LocalStack) -> None:
     """Broker, three nodes, a worker and a query service run, and secrets are private."""
     state = local_stack.state
@@ -78,9 +85,7 @@ def test_up_in_a_directory_of_others_is_refused_in_one_line(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_up_node_that_dies_is_reported_with_its_log(tmp_path: Path) -> None:
     """A program that is no node ends the start with the tail of its log, and nothing is left running."""
-    program = tmp_path / "no-node"
-    program.write_text("#!/bin/sh\necho this is no node >&2\nexit 3\n")
-    program.chmod(0o755)
+    program = make_program(tmp_path / "no-node", "echo this is no node >&2; exit 3")
     directory = tmp_path / "state"
 
     ran = run_miroir("up", "--port", "0", "--node-binary", str(program), directory=directory)
@@ -96,9 +101,7 @@ def test_up_node_that_dies_is_reported_with_its_log(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_up_interrupted_says_that_the_stack_goes_on_and_what_ends_it(tmp_path: Path) -> None:
     """Nothing is left in the background that nobody was told of."""
-    program = tmp_path / "never-ready"
-    program.write_text("#!/bin/sh\nexec sleep 600\n")
-    program.chmod(0o755)
+    program = make_program(tmp_path / "never-ready", "exec sleep 600")
     directory = tmp_path / "state"
 
     with guarded(directory):
