@@ -50,6 +50,8 @@ class IndexRules:
         facet_search: whether values of facets may be searched.
         facet_searchable: patterns of attributes whose values may be.
         facet_orders: ``alpha`` or ``count`` by attribute; ``*`` is every other one.
+        knows_filters: whether no node can know a filter that our grammar does not: then one that is none is refused
+            before any node is asked.
     """
 
     index: str
@@ -69,6 +71,7 @@ class IndexRules:
     facet_search: bool = True
     facet_searchable: tuple[str, ...] = ()
     facet_orders: Mapping[str, str] = field(default_factory=dict)
+    knows_filters: bool = False
 
     @property
     def shows_everything(self) -> bool:

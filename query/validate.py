@@ -5,10 +5,10 @@ so what the settings forbid is refused here, in Meilisearch's words, in the orde
 form of filter and sort, searched attributes, distinct, filtered attributes, sorted attributes, facets. The marker is to
 users an attribute that does not exist, and is refused or ignored as such, also where ``*`` is filterable.
 
-What always holds: a search that passes names the marker nowhere. A filter of attributes that may be filtered by, but of
-a form that is none, passes: the nodes refuse it, quoting the user's own text. They may know conditions that we do not;
-so a filter's whole grammar is asked only where it is refused anyway, for what to say. Who calls it: the search path,
-once a search. It knows no node.
+What always holds: a search that passes names the marker nowhere. A node that is newer than our grammar may know
+conditions that we do not: where there is one, a filter of attributes that may be filtered by passes whatever its form,
+and the nodes refuse it, quoting the user's own text; then the grammar is asked only where the filter is refused anyway,
+for what to say. Who calls it: the search path, once a search. It knows no node.
 """
 
 from collections.abc import Iterable, Sequence
@@ -100,8 +100,10 @@ def _filter_refusal(
         InvalidSearchError: it is no filter, or needs a feature that is off.
     """
     texts = filter_texts(condition, code)
+    if not texts:
+        return None
     unknown = _last_unfilterable(texts, rules)
-    if unknown is None and all(contains_place(text) is None for text in texts):
+    if unknown is None and not rules.knows_filters and all(contains_place(text) is None for text in texts):
         return None
     tree = _tree(condition, code)
     _check_features(texts)

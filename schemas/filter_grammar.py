@@ -29,6 +29,9 @@ from schemas.filter_words import (
 DEPTH_MAX = 150
 """Nesting Meilisearch allows, each joint counted."""
 
+VERSION = (1, 50)
+"""The Meilisearch whose grammar this is."""
+
 _OPERATIONS = (
     "`=`, `!=`, `>=`, `>`, `<=`, `<`, `IN`, `NOT IN`, `TO`, `EXISTS`, `NOT EXISTS`, `IS NULL`, `IS NOT NULL`,"
     " `IS EMPTY`, `IS NOT EMPTY`, `CONTAINS`, `NOT CONTAINS`, `STARTS WITH`, `NOT STARTS WITH`, `_geoRadius`,"
@@ -39,6 +42,12 @@ _RADIUS_ARGUMENTS = (3, 4)
 _PAIR = 2
 _Parsed = tuple[Filter, int]
 _Read = TypeVar("_Read")
+
+
+def is_whole_grammar_of(version: str) -> bool:
+    """Return whether a Meilisearch of this version takes no filter that is refused here: a later one may."""
+    parts = version.split(".")[:2]
+    return all(part.isdecimal() for part in parts) and tuple(map(int, parts)) <= VERSION
 
 
 def parse_filter(value: Any, code: str = "invalid_search_filter") -> tuple[Filter | None, str]:
@@ -174,7 +183,7 @@ class _Parser:
         start = skip_blanks(text, at)
         if text.startswith("(", start):
             return self._parse_group(at, start, depth)
-        for parse in (self._radius, self._box, self._polygon, *self._conditions()):
+        for parse in (self._radius, self._box, self._polygon, *self._conditions(), self._foreign):
             try:
                 return parse(at)
             except FaultError as fault:
@@ -329,8 +338,14 @@ class _Parser:
         return Box(corners[0][0], corners[0][1], corners[1][0], corners[1][1]), end
 
     def _polygon(self, at: int) -> _Parsed:
-        keyword(self._text, skip_blanks(self._text, at), "_geoPolygon")
-        raise InvalidSearchError("miroir_not_supported", "The filter `_geoPolygon` is not supported by miroir yet.")
+        raise self._unsupported("_geoPolygon", at)
+
+    def _foreign(self, at: int) -> _Parsed:
+        raise self._unsupported("_foreign", at)
+
+    def _unsupported(self, name: str, at: int) -> InvalidSearchError:
+        keyword(self._text, skip_blanks(self._text, at), name)
+        return InvalidSearchError("miroir_not_supported", f"The filter `{name}` is not supported by miroir yet.")
 
     def _cut(self, message: str, read: Callable[[], _Read]) -> _Read:
         try:

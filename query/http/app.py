@@ -145,7 +145,9 @@ def _running(configured: Settings, log: Callable[[], LogParts]) -> Callable[[web
 def _assemble(configured: Settings, parts: LogParts, client: NodeClient) -> Service:
     metrics = Metrics()
     health = NodeHealth(lambda node: views.newest_progress_ms(node))  # noqa: PLW0108 - views are made next, of it
-    views = Views(lag_records_max=configured.lag_records_max, away=health.silent)
+    views = Views(
+        lag_records_max=configured.lag_records_max, away=health.silent, knows_filters=lambda: health.knows_filters
+    )
     gatherer = Gatherer(client, health, metrics.observe_node)
     writes = Writes(GuardedWriter(parts.writer, lambda: views.stopped), views)
     return Service(configured, views, writes, parts.make_reader, client, health, gatherer, metrics)

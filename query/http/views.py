@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -111,6 +112,7 @@ class Views:
     Args:
         lag_records_max: how far behind the best copy a readable one may be.
         away: the nodes that this process cannot reach.
+        knows_filters: whether no node can know a filter that our grammar does not.
 
     Attributes:
         connected: whether the last read of the log succeeded.
@@ -119,12 +121,19 @@ class Views:
         skipped: how many records of each topic could not be read and were passed over.
     """
 
-    def __init__(self, *, lag_records_max: int, away: Callable[[], frozenset[NodeId]]) -> None:
+    def __init__(
+        self,
+        *,
+        lag_records_max: int,
+        away: Callable[[], frozenset[NodeId]],
+        knows_filters: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.connected = False
         self.connected_s = 0.0
         self.stopped = ""
         self._lag_records_max = lag_records_max
         self._away = away
+        self._knows_filters = knows_filters
         self._changed = asyncio.Event()
         self._rules: dict[IndexUid, tuple[IndexRecord, SettingsRecord | None, IndexRules]] = {}
         # What was read goes into one, readers see the other; they differ only while a log is folded anew.
@@ -158,11 +167,14 @@ class Views:
 
     def rules(self, index: IndexRecord) -> IndexRules:
         """Return what the user's settings let searches of the index do."""
-        settings = self.topology.settings(index.uid)
+        settings, knows_filters = self.topology.settings(index.uid), self._knows_filters()
         found = self._rules.get(index.uid)
         if found is not None and found[0] is index and found[1] is settings:
-            return found[2]
+            rules = found[2]
+            if rules.knows_filters is knows_filters:
+                return rules
         rules = rules_of(index.uid, index.primary_key, settings.settings if settings is not None else {})
+        rules = replace(rules, knows_filters=knows_filters)
         self._rules[index.uid] = (index, settings, rules)
         # Of indexes that are no more, nobody will ask for newer ones.
         for gone in self._rules.keys() - {index.uid} - self.topology.indexes.keys():

@@ -26,6 +26,7 @@ from query.ports import NodeAsker, NodeQuestion
 from query.routing import Away
 from schemas.errors import NodeError, NodeFullError, NodeTimeoutError, NodeUnreachableError
 from schemas.events import NodeRecord
+from schemas.filter_grammar import is_whole_grammar_of
 from schemas.ids import NodeId
 
 PROBE_INTERVAL_S = 1.0
@@ -61,6 +62,7 @@ class NodeHealth:
         self._reasons: dict[NodeId, str] = {}
         self._conduct: dict[NodeId, Conduct] = {}
         self._versions: dict[NodeId, str] = {}
+        self._knows_filters = False
         self._rounds = 0
         self._unsure: set[NodeId] = set()
         self._probed_s: dict[NodeId, float] = {}
@@ -76,6 +78,11 @@ class NodeHealth:
     def versions(self) -> Mapping[NodeId, str]:
         """The Meilisearch version of each node, as far as it is known."""
         return self._versions
+
+    @property
+    def knows_filters(self) -> bool:
+        """Whether every node told its version when last looked at, and none is newer than our grammar of filters."""
+        return self._knows_filters
 
     def silent(self) -> frozenset[NodeId]:
         """Return the nodes that do not answer now."""
@@ -148,6 +155,8 @@ class NodeHealth:
         if len(kept) != len(self._away) or len(versions) != len(self._versions):
             self._away, self._versions = kept, versions
             self.version += 1
+        told = [versions.get(node, "") for node in known]
+        self._knows_filters = bool(told) and all(map(is_whole_grammar_of, told))
 
     async def probe(
         self,

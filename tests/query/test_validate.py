@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -242,6 +244,35 @@ def test_sort_without_its_rule_is_refused() -> None:
 
     with pytest.raises(InvalidSearchError, match="where `sort` is listed in the rankingRules"):
         validate(SearchRequest(sort=("year:asc",)), rules)
+
+
+MALFORMED = {
+    "no operator": ("year", "Was expecting an operation"),
+    "no value": ("year >", "Was expecting a value but instead got nothing."),
+    "a list": (["genre = x", ["year > 1 year < 2"]], "Found unexpected characters at the end of the filter"),
+    "an open bracket": ("year IN [1, 2", "Expected matching `]`"),
+}
+
+
+@pytest.mark.parametrize(("condition", "message"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_filter_is_refused_here_where_no_node_can_know_more(condition: object, message: str) -> None:
+    """A node that is newer than our grammar may take it: then it is the nodes' to refuse."""
+    validate(SearchRequest(filter=condition), CLOSED)
+
+    with pytest.raises(InvalidSearchError, match=re.escape(message)) as refusal:
+        validate(SearchRequest(filter=condition), replace(CLOSED, knows_filters=True))
+
+    assert refusal.value.code == "invalid_search_filter"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["year > 1", "_geoPolygon([1, 2], [3, 4], [5, 6])", "_foreign(o, id = 1)"],
+    ids=["known", "polygon", "foreign"],
+)
+def test_filter_that_only_nodes_know_is_theirs_to_judge(condition: str) -> None:
+    """Conditions that miroir has no grammar of pass."""
+    validate(SearchRequest(filter=condition), replace(OPEN, knows_filters=True))
 
 
 def _refusal(step: Mapping[str, Any], rules: IndexRules) -> tuple[str, str] | None:

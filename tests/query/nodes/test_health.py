@@ -195,6 +195,25 @@ async def test_probe_learns_versions_and_keys_that_are_taken_again() -> None:
     assert health.versions == {A: "1.50.0"}
 
 
+def _tells(version: str) -> Callable[[NodeQuestion], Any]:
+    return lambda question: {} if question == HEALTH else {"pkgVersion": version}
+
+
+async def test_health_knows_filters_once_no_node_is_newer_than_the_grammar() -> None:
+    """Of a node that has not told its version, nobody knows what it takes."""
+    known: list[bool] = []
+    for told in ("1.50.9", "1.51.0", "2.0.0", "nightly", "1.9.0"):
+        health = NodeHealth(lambda _: 0)
+        before = health.knows_filters
+        await _probed(health, _tells(told), 1)
+        health.refresh({A: NODE})
+        known.append(health.knows_filters and not before)
+    health.refresh({A: NODE, NodeId("b"): NODE})
+
+    assert known == [True, False, False, False, True]
+    assert not health.knows_filters
+
+
 async def test_probe_of_a_frozen_node_keeps_no_other_waiting() -> None:
     """The others are asked again and again meanwhile; the frozen one is not asked twice at once."""
     frozen, asked = asyncio.Event(), 0
