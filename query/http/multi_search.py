@@ -13,6 +13,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from query.federated_facets import check_facet_orders
+from query.federated_rules import check_federated_rules
 from query.federation import (
     FederatedCase,
     IndexAnswers,
@@ -87,6 +88,7 @@ async def _federated(
     _check_unused_facets(service, queries, federation)
     _check_orders(service, queries, federation)
     uids = list(dict.fromkeys(query.index for query in queries))
+    _check_rules(service, queries)
     check_window(federation, [service.views.rules(service.views.searched.index(IndexUid(uid))) for uid in uids])
     groups = [tuple(query for query in queries if query.index == uid) for uid in uids]
     reach: Reach | None = None
@@ -189,6 +191,16 @@ def _check_orders(service: Service, queries: Sequence[Query], federation: Federa
     check_facet_orders(
         federation, [(replace(own, index=uid), firsts.get(uid)) for own, uid in zip(rules, uids, strict=True)]
     )
+
+
+def _check_rules(service: Service, queries: Sequence[Query]) -> None:
+    """Refuse queries that cannot stand in one list; one that cannot stand at all is told as that."""
+    checked = []
+    for query in sorted(queries, key=lambda each: each.index):
+        rules = service.views.rules(service.views.searched.index(IndexUid(query.index)))
+        _check_search(query, rules)
+        checked.append((query, rules))
+    check_federated_rules(checked)
 
 
 async def _at_once(asked: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:

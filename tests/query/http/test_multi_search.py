@@ -148,3 +148,22 @@ async def test_federated_page_beyond_what_is_merged_is_refused(stand: Stand) -> 
 
     assert reply.error == (400, "invalid_search_limit")
     assert "at most 10000 hits" in reply.body["message"]
+
+
+async def test_federated_queries_that_cannot_be_compared_ask_no_node(stand: Stand) -> None:
+    """What their indexes rank by tells; each on its own is answered."""
+    await stand.films(1)
+    body = {"kind": "create_index", "uid": "sorted", "primary_key": "id"}
+    await stand.call("POST", "/_miroir/requests", body)
+    accepted = await stand.call("PATCH", "/indexes/sorted/settings", {"rankingRules": ["year:asc"]})
+    await stand.finished(accepted)
+    queries = [{"indexUid": "films", "q": "film"}, {"indexUid": "sorted"}]
+
+    federated = await stand.call("POST", "/multi-search", {"queries": queries, "federation": {}})
+    asked = sum(len(node.searches) for node in stand.nodes.values())
+    own = await stand.call("POST", "/multi-search", {"queries": queries})
+
+    assert federated.error == (400, "invalid_multi_search_query_ranking_rules")
+    assert "cannot compare a relevancy rule with a sort rule" in federated.body["message"]
+    assert asked == 0
+    assert own.status == 200

@@ -1,4 +1,4 @@
-"""Searches explained, and slow ones logged."""
+"""Searches explained, refused before any node is asked, and slow ones logged."""
 
 import asyncio
 import logging
@@ -165,3 +165,23 @@ async def test_what_is_wrong_with_a_search_is_told_before_its_index_is_missed(
     reply = await stand.call(method, f"/indexes/nope/{path}", body)
 
     assert reply.error == (400, error)
+
+
+async def test_search_with_a_malformed_filter_asks_no_node(stand: Stand) -> None:
+    """Once every node has told its version, and none is newer than the grammar known here; each route in its words."""
+    await stand.films(1)
+    await stand.finished(await stand.call("PATCH", "/indexes/films/settings", {"filterableAttributes": ["year"]}))
+    await stand.until(lambda: stand.service.health.knows_filters)
+
+    wrong = {"filter": "year >"}
+    search = await stand.call("POST", "/indexes/films/search", wrong)
+    facets = await stand.call("POST", "/indexes/films/facet-search", {"facetName": "year", **wrong})
+    listed = await stand.call("POST", "/indexes/films/documents/fetch", wrong)
+    multi = await stand.call("POST", "/multi-search", {"queries": [{"indexUid": "films", **wrong}]})
+
+    said = "Was expecting a value but instead got nothing.\n7:7 year >"
+    assert [reply.body["message"] for reply in (search, facets, listed)] == [said] * 3
+    assert multi.body["message"] == f"Inside `.queries[0]`: {said}"
+    assert [reply.error for reply in (search, facets, multi)] == [(400, "invalid_search_filter")] * 3
+    assert listed.error == (400, "invalid_document_filter")
+    assert not any(node.searches for node in stand.nodes.values())
