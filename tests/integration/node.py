@@ -88,13 +88,22 @@ class Node:
         await self.process.kill()
 
     async def upgrade(self, version: str, *, keeps_disk: bool) -> None:
-        """End it as an operator does, and start it as another version; a real one stays what it is."""
+        """End it as an operator does, and start it as another version.
+
+        Args:
+            version: which, of an embedded one; of a real one the program, or nothing where it stays what it is.
+            keeps_disk: whether it starts with what it had.
+        """
         await self.process.stop()
         if not keeps_disk:
             self.wipe()
+        command = self.process.command
+        argv = list(command.argv)
         if self.is_embedded:
-            command = self.process.command
-            self.process = Child(replace(command, argv=[*command.argv, "--reported-version", version]))
+            argv += ["--reported-version", version]
+        elif version:
+            argv = [version, *argv[1:], "--experimental-dumpless-upgrade"]
+        self.process = Child(replace(command, argv=argv))
         await self.start()
 
     def wipe(self) -> None:
