@@ -69,7 +69,10 @@ ASKED_WRONGLY: list[tuple[str, str, Any, int, str]] = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedBroker]:
+async def broker(
+    tmp_path_factory: pytest.TempPathFactory,
+    node_binary: str | None,  # noqa: ARG001 - a log of its own for each kind of nodes
+) -> AsyncIterator[EmbeddedBroker]:
     """A broker whose process can be frozen."""
     running = EmbeddedBroker(tmp_path_factory.mktemp("broker") / "broker.log")
     await running.start()
