@@ -19,7 +19,7 @@ from query.rewrite import is_marker, user_filter
 from query.rules import IndexRules, covers
 from query.search import SearchKind, SearchRequest
 from schemas.errors import InvalidSearchError
-from schemas.filter_grammar import parse_filter
+from schemas.filter_grammar import parse_expression, parse_filter
 from schemas.filter_tree import Box, Condition, Filter, Radius, Word, fields_last_first, print_filter
 
 _NOTHING_FILTERABLE = "This index does not have configured filterable attributes."
@@ -189,11 +189,22 @@ def _asked(leaf: Filter) -> tuple[Word, str] | None:
 def _check_features(texts: Sequence[str]) -> None:
     """Refuse what only an experimental feature of Meilisearch's takes."""
     for text in texts:
-        if (place := contains_place(text)) is not None:
+        if "CONTAINS" in text and (place := _contains_place(text)) is not None:
             message = "Using `CONTAINS` in a filter requires enabling the `contains filter` experimental feature."
             more = "See https://github.com/orgs/meilisearch/discussions/763"
             shown = f"{place[0] + 1}:{place[1] + 1} {text}"
             raise InvalidSearchError("feature_not_enabled", f"{message} {more}\n{shown}")
+
+
+def _contains_place(text: str) -> tuple[int, int] | None:
+    """Return where ``CONTAINS`` stands as an operator; a guess where only nodes know some condition."""
+    try:
+        tree = parse_expression(text)
+    except InvalidSearchError:
+        return contains_place(text)
+    leaves = fields_last_first(tree) if tree is not None else ()
+    places = [leaf.at for leaf in leaves if isinstance(leaf, Condition) and leaf.operator == "CONTAINS"]
+    return min(((place.start, place.end) for place in places), default=None)
 
 
 def check_document_sort(sort: Sequence[str], rules: IndexRules) -> None:

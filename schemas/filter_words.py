@@ -6,6 +6,7 @@ calls it: the filter grammar. It must not know: which word may stand where.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -214,6 +215,16 @@ _SHOWN_ESCAPED = str.maketrans(
 
 def told(fault: FaultError, text: str) -> str:
     """Return a fault as Meilisearch words it: the message, then the place and the whole expression."""
-    shown = text[fault.start : fault.end].translate(_SHOWN_ESCAPED)
+    shown = _escaped(text[fault.start : fault.end])
     column = fault.start - (text.rfind("\n", 0, fault.start) + 1) + 1
     return f"{fault.message.replace('{}', shown)}\n{column}:{column + fault.end - fault.start} {text}"
+
+
+def _escaped(fragment: str) -> str:
+    """Return a fragment as Rust's ``escape_debug`` shows it: what cannot be seen by itself as its number."""
+    shown = fragment.translate(_SHOWN_ESCAPED)
+    if fragment.isprintable() and not unicodedata.combining(fragment[:1] or " "):
+        return shown
+    first = 1 if unicodedata.combining(shown[0]) else 0
+    rest = "".join(each if each.isprintable() else f"\\u{{{ord(each):x}}}" for each in shown[first:])
+    return f"\\u{{{ord(shown[0]):x}}}{rest}" if first else rest

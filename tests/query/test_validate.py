@@ -265,6 +265,18 @@ def test_malformed_filter_is_refused_here_where_no_node_can_know_more(condition:
     assert refusal.value.code == "invalid_search_filter"
 
 
+@pytest.mark.parametrize("condition", ["genre CONTAINS a", "genre CONTAINSa", ["year = 1", "NOT genre CONTAINS 'a'"]])
+def test_operator_that_is_off_is_refused_as_that(condition: object) -> None:
+    """Whether or not a blank stands behind it; a value that begins like it is one."""
+    rules = replace(CLOSED, knows_filters=True)
+
+    with pytest.raises(InvalidSearchError, match="requires enabling the `contains filter` experimental") as refusal:
+        validate(SearchRequest(filter=condition), rules)
+    validate(SearchRequest(filter="genre = CONTAINSa"), rules)
+
+    assert refusal.value.code == "feature_not_enabled"
+
+
 @pytest.mark.parametrize(
     "condition",
     ["year > 1", "_geoPolygon([1, 2], [3, 4], [5, 6])", "_foreign(o, id = 1)"],

@@ -49,3 +49,17 @@ def test_fault_of_an_escape_is_told_as_by_meilisearch(text: str, words: str) -> 
 def test_fault_is_told_with_its_place_in_the_line() -> None:
     """Columns count from 1 in the line of the fault; the fragment is shown escaped."""
     assert told(FaultError("bad `{}`.", 4, 7), "a\nb 'x'") == "bad `\\'x\\'`.\n3:6 a\nb 'x'"
+
+
+@pytest.mark.parametrize(
+    ("fragment", "shown"),
+    [
+        ("a\u3000b\t", "a\\u{3000}b\\t"),
+        ("\u0301x\u0301", "\\u{301}x\u0301"),
+        ("\u200b\x7f\ue000", "\\u{200b}\\u{7f}\\u{e000}"),
+        ("é日\U0001f3ac \\", "é日\U0001f3ac \\\\"),
+    ],
+)
+def test_fragment_is_shown_as_rust_shows_it(fragment: str, shown: str) -> None:
+    """What nobody can see stands as its number, and a mark that has no letter before it."""
+    assert told(FaultError("{}", 0, len(fragment)), fragment) == f"{shown}\n1:{len(fragment) + 1} {fragment}"
