@@ -29,7 +29,6 @@
     │  ├─ NodeForgotError            403 to a key made on it: it has lost its disk
     │  └─ NodeTaskFailedError        a task that did not succeed
     └─ ClusterError (epoch)
-       ├─ StaleEpochError ↻          the view in hand is older than needed
        ├─ NoReplicaError             no readable copy of these shards
        └─ ReplicaBehindError ↻       wanted position, cursor found
 
@@ -272,12 +271,6 @@ class ClusterError(MiroirError):
     def __init__(self, message: str, *, epoch: int) -> None:
         super().__init__(f"{message} (epoch {epoch})")
         self.epoch = epoch
-
-
-class StaleEpochError(ClusterError):
-    """The view in hand is older than what is needed."""
-
-    retriable = True
 
 
 class NoReplicaError(ClusterError):

@@ -71,7 +71,6 @@ ROWS: Mapping[type[errors.MiroirError], Row] = {
     errors.NodeRejectedError: Row(502, "miroir_node_rejected"),
     errors.NodeForgotError: Row(503, "miroir_node_unavailable"),
     errors.NodeTaskFailedError: Row(500, "internal"),
-    errors.StaleEpochError: Row(503, "miroir_stale_view"),
     errors.NoReplicaError: Row(503, "miroir_shard_unavailable"),
     errors.ReplicaBehindError: Row(503, "miroir_replica_behind"),
 }

@@ -5,10 +5,10 @@ how a search is carried out, or how lists become one.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -29,7 +29,7 @@ from query.http.bodies import json_response, read_json
 from query.http.clock import new_uuid7
 from query.http.demands import Demands, read_demands
 from query.http.errors import Fault, FaultError, not_supported, to_fault
-from query.http.searching import SearchAnswer, coverage, run_search
+from query.http.searching import SearchAnswer, coverage, observed, run_search
 from query.http.service import Service, checked_uid, service_of
 from query.http.slow_searches import note_slow
 from query.multi_search import Federation, Query, parse_multi_search, place_queries
@@ -50,6 +50,14 @@ MULTI_SEARCH = "/multi-search"
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class FederatedAnswer:
+    """A federated answer's body, and the shards that are not in it, each behind its index and a colon."""
+
+    body: dict[str, Any]
+    missing: tuple[str, ...]
+
+
 async def multi_search(request: web.Request) -> web.Response:
     """Answer ``POST /multi-search``."""
     demands = read_demands(request)
@@ -58,7 +66,8 @@ async def multi_search(request: web.Request) -> web.Response:
     for query in multi.queries:
         _check_query(service, query)
     if multi.federation is not None:
-        return await _federated(service, multi.queries, multi.federation, demands)
+        merged = await observed(service, _federated(service, multi.queries, multi.federation, demands))
+        return json_response(merged.body, headers=_degraded(merged.missing))
     answers = await _at_once([partial(_own_list, service, query, demands) for query in multi.queries])
     results = [{"indexUid": query.index, **answer.body} for query, answer in zip(multi.queries, answers, strict=True)]
     lacking = {
@@ -78,7 +87,7 @@ async def _own_list(service: Service, query: Query, demands: Demands) -> SearchA
 
 async def _federated(
     service: Service, queries: Sequence[Query], federation: Federation, demands: Demands
-) -> web.Response:
+) -> FederatedAnswer:
     if federation.unsupported:
         raise not_supported(f"The option `federation.{federation.unsupported[0]}`")
     remote = next((query.remote for query in queries if query.remote is not None), None)
@@ -115,8 +124,7 @@ async def _federated(
         shards = {uid: service.views.topology.index(IndexUid(uid)).shards for uid in lacking}
         covered = {uid: coverage(shards[uid], missing.get(uid, ()), behind.get(uid, ())) for uid in sorted(lacking)}
         body["_miroir"] = {"coverage": covered, **body.get("_miroir", {})}
-    service.metrics.observe_search("partial" if missing else "ok", took_s)
-    return json_response(body, headers=_degraded({f"{uid}:{shard}" for uid in missing for shard in missing[uid]}))
+    return FederatedAnswer(body, tuple(sorted({f"{uid}:{shard}" for uid in missing for shard in missing[uid]})))
 
 
 async def _read_index(
@@ -228,7 +236,7 @@ def _inside(error: MiroirError, position: int) -> MiroirError:
     return FaultError(Fault(400, fault.code, f"Inside `.queries[{position}]`: {fault.message}"))
 
 
-def _degraded(lacking: set[str]) -> dict[str, str] | None:
+def _degraded(lacking: Collection[str]) -> dict[str, str] | None:
     return {"X-Miroir-Degraded": f"shards={','.join(sorted(lacking))}"} if lacking else None
 
 

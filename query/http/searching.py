@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -27,7 +27,7 @@ from query.http.asking import Read, node_path, read_index
 from query.http.bodies import json_response
 from query.http.clock import new_uuid7
 from query.http.demands import Demands
-from query.http.errors import not_supported
+from query.http.errors import not_supported, to_fault
 from query.http.middleware import REQUEST_ID
 from query.http.service import Service
 from query.http.slow_searches import note_slow
@@ -39,11 +39,26 @@ from query.rounds import SearchCase, decide_round, make_bodies
 from query.rules import IndexRules
 from query.search import SearchKind, SearchRequest
 from query.validate import validate
-from schemas.errors import InvalidSearchError, MiroirError
+from schemas.errors import MiroirError
 from schemas.events import IndexRecord
 from schemas.ids import IndexUid, NodeId, ShardId
 
+_FAILED = 500
+"""Status from which on it is not the client's doing."""
+
 _log = logging.getLogger(__name__)
+
+
+class Lacking(Protocol):
+    """An answer that may lack something."""
+
+    @property
+    def missing(self) -> Sequence[object]:
+        """What is not in it."""
+        ...
+
+
+A = TypeVar("A", bound=Lacking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +80,7 @@ async def run_search(service: Service, uid: IndexUid, search: SearchRequest, dem
         ReplicaBehindError: no copy is as fresh as is asked.
         NodeBusyError: too many searches are under way.
     """
-    return await _observed(service, _search(service, uid, search, demands))
+    return await observed(service, _search(service, uid, search, demands))
 
 
 async def run_explain(service: Service, uid: IndexUid, search: SearchRequest, demands: Demands) -> SearchAnswer:
@@ -81,16 +96,16 @@ async def run_explain(service: Service, uid: IndexUid, search: SearchRequest, de
 
 async def run_facet_search(service: Service, uid: IndexUid, wanted: FacetSearch, demands: Demands) -> SearchAnswer:
     """Return the answer to a facet search; see ``run_search``."""
-    return await _observed(service, _facet_search(service, uid, wanted, demands))
+    return await observed(service, _facet_search(service, uid, wanted, demands))
 
 
-async def _observed(service: Service, answering: Awaitable[SearchAnswer]) -> SearchAnswer:
+async def observed(service: Service, answering: Awaitable[A]) -> A:
     """Return the answer, counted and timed."""
     begun_s = time.perf_counter()
     try:
         answer = await answering
     except MiroirError as error:
-        refused = isinstance(error, InvalidSearchError)
+        refused = to_fault(error).status < _FAILED
         service.metrics.observe_search("refused" if refused else "failed", time.perf_counter() - begun_s)
         raise
     service.metrics.observe_search("partial" if answer.missing else "ok", time.perf_counter() - begun_s)

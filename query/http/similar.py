@@ -15,7 +15,7 @@ from query.http.bodies import read_json
 from query.http.demands import Demands, read_asked
 from query.http.errors import not_supported
 from query.http.reading import fetch_document
-from query.http.searching import SearchAnswer, answer_response, told
+from query.http.searching import SearchAnswer, answer_response, observed, told
 from query.http.service import Service
 from query.http.slow_searches import note_slow
 from query.merge import MergedAnswer
@@ -43,14 +43,14 @@ async def similar_post(request: web.Request) -> web.Response:
     """Answer ``POST /indexes/{uid}/similar``."""
     wanted = parse_similar(await read_json(request))
     uid, demands, service = read_asked(request)
-    return answer_response(await _similar(service, uid, wanted, demands))
+    return answer_response(await observed(service, _similar(service, uid, wanted, demands)))
 
 
 async def similar_get(request: web.Request) -> web.Response:
     """Answer ``GET /indexes/{uid}/similar``."""
     wanted = parse_similar_parameters(request.query)
     uid, demands, service = read_asked(request)
-    return answer_response(await _similar(service, uid, wanted, demands))
+    return answer_response(await observed(service, _similar(service, uid, wanted, demands)))
 
 
 async def _similar(service: Service, uid: IndexUid, wanted: SimilarRequest, demands: Demands) -> SearchAnswer:

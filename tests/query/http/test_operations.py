@@ -100,19 +100,22 @@ async def test_dead_letters_are_listed_newest_first(stand: Stand) -> None:
 
 
 async def test_metrics_show_what_one_looks_at_first(stand: Stand) -> None:
-    """Searches, latency by node, lag, copies that cannot be read, dead letters."""
+    """Searches of every kind, latency by node, lag, copies that cannot be read, dead letters."""
     index = await stand.films(5)
     stand.put_dead(dead_letter(index, 0, 0))
     await stand.call("POST", "/indexes/films/search", {})
     await stand.call("POST", "/indexes/films/search", {"filter": "a = 1"})
+    for queries in ([{"indexUid": "films"}], [{"indexUid": "films", "filter": "a = 1"}]):
+        await stand.call("POST", "/multi-search", {"federation": {}, "queries": queries})
+    await stand.call("POST", "/indexes/films/similar", {"id": 1, "embedder": "none"})
     await stand.service.views.wait_for(lambda: len(stand.service.views.dead) or None, timeout_s=STEP_S * 100)
 
     async with stand.client.get("/metrics") as response:
         text = await response.text()
 
     for line in (
-        'miroir_searches_total{outcome="ok"} 1.0',
-        'miroir_searches_total{outcome="refused"} 1.0',
+        'miroir_searches_total{outcome="ok"} 2.0',
+        'miroir_searches_total{outcome="refused"} 3.0',
         "miroir_documents_produced_total 5.0",
         'miroir_replicas_not_readable{index="films"} 0.0',
         'miroir_dead_letters{index="films"} 1.0',
