@@ -70,10 +70,12 @@ def read_cases(directory: Path) -> Iterator[Case]:
 
 def differences(case: Case) -> list[str]:
     """Return in which respects the merged answer differs from the single node's; none means equal."""
-    search = replace(case.search, show_ranking_score_details=True)
+    search = replace(case.search, show_ranking_score_details=True, attributes_to_retrieve=None)
     rules = replace(case.rules, displayed=("*",))  # sort values of hidden attributes are compared too
     body = merge_answers(search, case.shard_responses, rules=rules, processing_time_ms=0).body
     found = [] if _keys(body["hits"]) == _wanted_keys(case) else ["order"]
+    if not found and not _are_of_the_list(body["hits"], case):
+        found.append("hits")
     if case.search.ranking_score_threshold is not None or distinct_attribute(case.search, case.rules) is not None:
         return found
     found += [name for name in _NUMBERS if body.get(name) != case.response.get(name)]
@@ -129,6 +131,16 @@ def main(arguments: Sequence[str]) -> None:
 def _keys(hits: Sequence[Mapping[str, Any]]) -> list[Any]:
     keys = RankingKeys()
     return [keys.key_of(hit["_rankingScoreDetails"]) for hit in hits]
+
+
+def _are_of_the_list(hits: Sequence[Mapping[str, Any]], case: Case) -> bool:
+    """Return whether each hit stands once, and where the single node's list has it, or one of the same rank."""
+    keys = RankingKeys()
+    known = {(keys.key_of(details), str(identity)) for identity, _, details in case.single}
+    ids = [str(hit[PRIMARY_KEY]) for hit in hits]
+    are_known = all(pair in known for pair in zip(_keys(hits), ids, strict=True))
+    # Which of a tie ``distinct`` keeps is the tie's order.
+    return len(set(ids)) == len(ids) and (are_known or distinct_attribute(case.search, case.rules) is not None)
 
 
 def _wanted_keys(case: Case) -> list[Any]:

@@ -103,7 +103,9 @@ def compare(
         inexact_total: whether the sharded answer calls its total an estimate.
     """
     search = parse_search(dict(body))
-    found = _differing_hits(got["hits"], wanted["hits"], whole=_is_whole(wanted), keys_only=distinct)
+    found = _differing_hits(
+        got["hits"], wanted["hits"], begins=_is_beginning(wanted), whole=_is_whole(wanted), keys_only=distinct
+    )
     if [hit["_rankingScore"] for hit in got["hits"]] != [hit["_rankingScore"] for hit in wanted["hits"]]:
         found.append("scores")
     if search.ranking_score_threshold is not None:
@@ -212,6 +214,11 @@ def _searches(pairs: Sequence[Pair], searches: int, seed: int) -> Iterator[tuple
             yield pair, body
 
 
+def _is_beginning(answer: Mapping[str, Any]) -> bool:
+    """Return whether the answer's hits are the first there are."""
+    return int(answer.get("offset", 0)) == 0 and int(answer.get("page", 1)) <= 1
+
+
 def _is_whole(answer: Mapping[str, Any]) -> bool:
     """Return whether the answer's hits end because there are no more."""
     if "limit" in answer:
@@ -220,7 +227,12 @@ def _is_whole(answer: Mapping[str, Any]) -> bool:
 
 
 def _differing_hits(
-    got: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], *, whole: bool, keys_only: bool
+    got: Sequence[Mapping[str, Any]],
+    wanted: Sequence[Mapping[str, Any]],
+    *,
+    begins: bool,
+    whole: bool,
+    keys_only: bool,
 ) -> list[str]:
     keys = RankingKeys()
     ours, theirs = ([keys.key_of(hit["_rankingScoreDetails"]) for hit in hits] for hits in (got, wanted))
@@ -229,8 +241,8 @@ def _differing_hits(
     if keys_only:
         return []
     ties = [[number for number, _ in tie] for _, tie in groupby(enumerate(ours), key=lambda entry: entry[1])]
-    # The first and the last may go on outside of the window.
-    for tie in ties[1 : len(ties) if whole else -1]:
+    # The first and the last may go on outside of the window, unless it is the list's own beginning or end.
+    for tie in ties[0 if begins else 1 : len(ties) if whole else -1]:
         if {_shown(got[number]) for number in tie} != {_shown(wanted[number]) for number in tie}:
             return ["hits"]
     return []

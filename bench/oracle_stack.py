@@ -144,8 +144,10 @@ def compare_federated(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> list
     ours, theirs = ([hit["_federation"]["weightedRankingScore"] for hit in side["hits"]] for side in (got, wanted))
     if ours != theirs:
         return [*found, "order"]
-    # The first and the last tie may go on outside of the window.
-    inner = [number for number, score in enumerate(theirs) if score not in {theirs[0], theirs[-1]}]
+    # The first and the last tie may go on outside of the window, unless it is the list's own beginning or end.
+    is_whole = got["offset"] + len(theirs) >= got["estimatedTotalHits"]
+    outer = set(theirs[:1] if got["offset"] else ()) | set(() if is_whole else theirs[-1:])
+    inner = [number for number, score in enumerate(theirs) if score not in outer]
     if {(ours[n], got["hits"][n][PRIMARY_KEY]) for n in inner} != {
         (theirs[n], wanted["hits"][n][PRIMARY_KEY]) for n in inner
     }:

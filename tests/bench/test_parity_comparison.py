@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from bench.parity_comparison import Shares, Verdict, compare_answers
 
 
@@ -71,3 +73,33 @@ def test_shares_of_nothing_compared_are_none() -> None:
 
     assert shares["no_text_equal"] == 0.5
     assert shares["text_page"] is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "same"),
+    [
+        ({"limit": 3, "offset": 0}, False),
+        ({"limit": 2, "offset": 0}, False),
+        ({"limit": 2, "offset": 1}, True),
+        ({"hitsPerPage": 2, "page": 1}, False),
+        ({"hitsPerPage": 2, "page": 2}, True),
+    ],
+    ids=["a whole list", "a beginning", "a window", "a first page", "a later page"],
+)
+def test_other_documents_of_the_same_rank_are_another_set(fields: dict[str, int], *, same: bool) -> None:
+    """Only of a tie that may go on outside of the window may there be others."""
+    own, wanted = answer(hit(1, 1.0), hit(2, 0.5), **fields), answer(hit(9, 1.0), hit(2, 0.5), **fields)
+
+    verdict = compare_answers({"q": "a"}, own, wanted)
+
+    assert (verdict.page, verdict.same_set) == (True, same)
+    assert bool(verdict.reasons) is not same
+
+
+def test_totals_count_whatever_the_hits_are() -> None:
+    """A total that differs is most likely where hits differ, too."""
+    verdict = compare_answers(
+        {"q": "a"}, answer(hit(1, 1.0), estimatedTotalHits=1), answer(hit(2, 0.5), estimatedTotalHits=2)
+    )
+
+    assert (verdict.page, verdict.totals) == (False, False)
