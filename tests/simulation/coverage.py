@@ -20,6 +20,8 @@ class Coverage:
         rounds: of the searches that were answered whole, by purpose.
         documents_min: fewest documents of one seed.
         searches_min: fewest searches of one seed that were judged.
+        settled: documents, each once a copy, that were held against the log at last.
+        settled_seeds: seeds that had any.
         digests: of every seed's log, by seed.
     """
 
@@ -31,6 +33,8 @@ class Coverage:
     documents_min: int = 0
     searches_min: int = 0
     documents: int = 0
+    settled: int = 0
+    settled_seeds: int = 0
     dead: int = 0
     searches: int = 0
     rounds: Counter[str] = field(default_factory=Counter)
@@ -51,7 +55,8 @@ def sum_up(results: Iterable[Result]) -> Coverage:
     total = Coverage()
     for result in results:
         least = {
-            "faults_min": result.faults.total(),
+            # What a worker ends by is what a fault has led to.
+            "faults_min": result.faults.total() - result.faults["worker ended"],
             "changes_min": result.changes,
             "documents_min": result.documents,
             "searches_min": result.searches + result.incomplete,
@@ -62,6 +67,8 @@ def sum_up(results: Iterable[Result]) -> Coverage:
         total.requests += result.requests
         total.faults += result.faults
         total.documents += result.documents
+        total.settled += result.settled
+        total.settled_seeds += result.settled > 0
         total.dead += result.dead
         total.searches += result.searches
         total.rounds += result.rounds
@@ -89,6 +96,7 @@ def build_table(total: Coverage) -> Iterator[str]:
         yield f"{fault:36} {times:9}"
     yield ""
     yield f"{total.documents} documents, {total.dead} dead letters"
+    yield f"{total.settled} documents of copies held against the log at last, of {total.settled_seeds} seeds"
     yield f"{total.searches} searches whole, {total.incomplete} not, with every copy of a shard on nodes that were away"
     yield "rounds: " + ", ".join(f"{times} {purpose}" for purpose, times in sorted(total.rounds.items()))
     yield (

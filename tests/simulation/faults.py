@@ -171,13 +171,18 @@ class Faults:
             log.compact(where, tombstones_from_ms=from_ms)
 
     def trim(self) -> None:
-        """Lose the beginning of one partition of an index, against all that was configured."""
+        """Lose the beginning of one partition of an index, against all that was configured.
+
+        Of the last index that has its whole log it is not lost: what is trimmed stops, and nothing of it is compared at
+        last.
+        """
         indexes = self._cluster.view().topology.indexes
         if not indexes:
             return
         index = indexes[self._rng.choice(sorted(indexes))]
         where = TopicPartition(index.topic, Partition(self._rng.randrange(index.shards)))
-        if index.topic not in self._cluster.log.topics():
+        whole = {each.incarnation for each in indexes.values()} - self._truth.trimmed
+        if index.topic not in self._cluster.log.topics() or whole <= {index.incarnation}:
             return
         held = self._cluster.log.partition(where)
         if held.end > held.beginning:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from agents.worker.batch_consumer import BatchHandler, PartitionOwner
-from schemas.errors import LogError, LogUnavailableError, MissedRecordsError, NoTopicError
+from schemas.errors import LogUnavailableError, MissedRecordsError, NoTopicError
 from schemas.ids import Partition, Position
 from streams.log import LogBatch, TopicPartition
 from tests.fakes.log import FakeLog, FakeLogReader
@@ -195,7 +195,7 @@ class GroupMember:
     async def _begin(self, partitions: frozenset[TopicPartition]) -> None:
         try:
             starts = await self._owner.start_positions(partitions)
-        except LogUnavailableError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker ends by it
             self._fail(error)
             return
         for partition in sorted(starts):
@@ -237,7 +237,7 @@ class GroupMember:
             return
         try:
             await handler(batch)
-        except LogError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker ends by it
             self._fail(error)
 
     def _spawn(self, running: Coroutine[Any, Any, None]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from schemas.errors import MiroirError, NoTopicError
+from schemas.errors import LogUnavailableError, NoTopicError
 from schemas.events import IndexRecord, NodeState
 from schemas.ids import ShardId
 from streams.log import Append
@@ -22,8 +22,9 @@ from tests.simulation.mixes import USUAL, Mix
 from tests.simulation.operator import Operator
 from tests.simulation.pages import document_of
 from tests.simulation.searcher import Searcher
-from tests.simulation.settled import find_unsettled, require_dead_letters
+from tests.simulation.settled import count_settled, find_unsettled, require_dead_letters
 from tests.simulation.truth import BrokenInvariantError, Truth, Value
+from tests.simulation.virtual_clock import VirtualClockLoop
 
 STEPS = 300
 STEPS_MORE = 3
@@ -63,6 +64,7 @@ class Result:
     folds: int = 0
     documents: int = 0
     dead: int = 0
+    settled: int = 0
     seconds: float = 0.0
     digest: str = ""
 
@@ -217,7 +219,7 @@ class Run:
                     raise error
                 self._faults.count("worker ended", repr(error))
                 self._cluster.kill_worker(name)
-        for error in self._cluster.failed():
+        for error in (*self._cluster.failed(), *_unheard()):
             raise error
         for task in searching:
             if task.done() and (error := task.exception()) is not None:
@@ -234,12 +236,20 @@ class Run:
             if asyncio.get_running_loop().time() > deadline_s:
                 raise BrokenInvariantError("settled", f"not after {SETTLE_S:.0f} s: {missing}")
             await asyncio.sleep(0.25)
+        self._require_alive(searching)
         self.result.dead = require_dead_letters(self._cluster, self._truth)
+        self.result.settled = count_settled(self._cluster, self._truth)
         self._folds.require_equal()
 
 
 def _is_of_the_world(error: BaseException) -> bool:
-    """Return whether it is a fault of log or nodes, for which a process may end."""
+    """Return whether it is a fault of the log, for which a process may end."""
     if isinstance(error, BaseExceptionGroup):
         return all(_is_of_the_world(each) for each in error.exceptions)
-    return isinstance(error, MiroirError | asyncio.CancelledError)
+    return isinstance(error, LogUnavailableError | asyncio.CancelledError)
+
+
+def _unheard() -> Sequence[BaseException]:
+    """Return what was raised where nobody waits for it."""
+    loop = asyncio.get_running_loop()
+    return loop.unheard if isinstance(loop, VirtualClockLoop) else ()

@@ -63,6 +63,20 @@ def _unsettled_shard(cluster: SimulatedCluster, truth: Truth, index: IndexRecord
     return None if replicas else f"{index.uid} shard {shard} has no replica"
 
 
+def count_settled(cluster: SimulatedCluster, truth: Truth) -> int:
+    """Return how many documents of the log stand, each once a copy, in copies that were held against it."""
+    topology = cluster.view().topology
+    count = 0
+    for index in topology.indexes.values():
+        if index.state is not IndexState.ACTIVE:
+            continue
+        for shard in map(ShardId, range(index.shards)):
+            end = cluster.log.partition(TopicPartition(index.topic, Partition(shard))).end
+            held = truth.at(index.incarnation, shard, end) or {}
+            count += len(held) * len(topology.replicas_of(index.uid, shard))
+    return count
+
+
 def require_dead_letters(cluster: SimulatedCluster, truth: Truth) -> int:
     """Raise where a record was set aside that is good, or one was not that no node can hold; return how many were."""
     letters = [parse_dead_letter(record.value) for record in cluster.log.records(DEAD) if record.value is not None]

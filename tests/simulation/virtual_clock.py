@@ -74,9 +74,15 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._calls: deque[Call] = deque()
         self._timers: list[tuple[float, int, Call]] = []
         self._timer_numbers = itertools.count()
+        self.unheard: list[BaseException] = []
+        """What was raised where nobody waits for it: in a callback, or in a task that was forgotten."""
         super().__init__(selectors.SelectSelector())
         NumberedTask._count = itertools.count(1)
         self.set_task_factory(_make_task)  # type: ignore[arg-type]  # the stub knows no keyword arguments
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep what nobody else hears of."""
+        self.unheard.append(context.get("exception") or RuntimeError(context["message"]))
 
     def time(self) -> float:
         """Return the seconds that have passed."""
