@@ -105,7 +105,7 @@ class Ask:
         return self.purpose is Purpose.KEYS or self.kind is SearchKind.WORDS
 
     def is_instead_of(self, before: "Ask") -> bool:
-        """Return whether all shards are asked anew, and what was asked ``before`` is of no use any more."""
+        """Return whether shards are asked anew, and what was asked of them ``before`` is of no use any more."""
         return self.purpose in _BEGINNINGS and before.kind in {self.kind, SearchKind.BOTH}
 
 
@@ -164,7 +164,7 @@ def _decide_hits(case: SearchCase, route: Sequence[Part], rounds: Sequence[Round
             return _after_keys(case, last)
         case Purpose.WINDOWS:
             page = _page(case, keys=rounds[-2], windows=last)
-            return Ask(Purpose.HEADS) if page is None else page
+            return Ask(Purpose.HEADS, _answering(rounds)) if page is None else page
         case Purpose.HEADS | Purpose.LONGER:
             return _after_heads(case, rounds)
         case Purpose.PLAIN:
@@ -215,7 +215,7 @@ def _after_keys(case: SearchCase, last: Round) -> Ask | MergedAnswer:
     lists = key_lists(case.search, case.rules, last.answers, length=last.ask.length)
     plan = plan_windows(case.search, case.rules, lists)
     if plan is None:
-        return Ask(Purpose.HEADS if all(keys.is_whole for keys in lists) else Purpose.KEYS)
+        return Ask(Purpose.HEADS if all(keys.is_whole for keys in lists) else Purpose.KEYS, _answering([last]))
     parts = (part for part, _ in last.answers)
     windows = {part: window for part, window in zip(parts, plan.windows, strict=True) if window.limit}
     if not windows:
@@ -326,6 +326,11 @@ def _newest(rounds: Sequence[Round]) -> Answers:
                 del found[other]
             found[part] = answer
     return sorted(found.items(), key=lambda entry: entry[0])
+
+
+def _answering(rounds: Sequence[Round]) -> tuple[Part, ...]:
+    """Return who answered for each shard last: whoever did not has taken most of the time there was."""
+    return tuple(part for part, _ in _newest(rounds))
 
 
 def _length(part: Part, rounds: Sequence[Round], default: int) -> int:

@@ -99,7 +99,7 @@ async def ask_rounds(
                 asked, readable, nodes=nodes, build=build, timeout_s=deadline_s - asked_s, share=share
             )
             is_anew = bool(rounds) and step.is_instead_of(rounds[-1].ask)
-            gathered = found if is_anew else _with_lost(found, gathered)
+            gathered = _with_lost(found, gathered, asked=asked.parts if is_anew else ())
             if step.purpose not in _REFINING:
                 missing = gathered.missing
         rounds.append(Round(step, gathered.answers))
@@ -108,11 +108,19 @@ async def ask_rounds(
     return Answered(step, missing, gathered, tuple(traces))
 
 
-def _with_lost(found: Gathered, before: Gathered) -> Gathered:
-    """Return what was gathered, with what rounds before it have lost: later ones may ask only those that answered."""
-    if not before.missing:
+def _with_lost(found: Gathered, before: Gathered, *, asked: Sequence[Part]) -> Gathered:
+    """Return what was gathered, with what rounds before it have lost: later ones may ask only those that answered.
+
+    Args:
+        found: by this round.
+        before: by those before it.
+        asked: parts whose shards this round has asked anew: what was lost of them counts no more.
+    """
+    again = {shard for part in asked for shard in part.shards}
+    lost = [shard for shard in before.missing if shard not in again]
+    if not lost:
         return found
-    missing = tuple(sorted({*before.missing, *found.missing}))
+    missing = tuple(sorted({*lost, *found.missing}))
     return replace(found, missing=missing, errors=(*before.errors, *found.errors))
 
 

@@ -238,7 +238,21 @@ def test_windows_answered_by_other_nodes_fall_back_to_whole_heads() -> None:
 
     windows = Round(step, ((other, {"hits": []}), *((part, {"hits": []}) for part in ROUTE[1:])))
 
-    assert decide_round(case, ROUTE, [keys, windows]) == Ask(Purpose.HEADS)
+    assert decide_round(case, ROUTE, [keys, windows]) == Ask(Purpose.HEADS, (*ROUTE[1:], other))
+
+
+def test_windows_that_do_not_fit_ask_nobody_again_who_has_not_answered() -> None:
+    """What keys have lost is lost: the little time left is for those that answer."""
+    case = SearchCase(SearchRequest(offset=970, limit=20), RULES, len(ROUTE))
+    heads = ([_hit(number) for number in range(at, 2970, 3)] for at in range(1, len(ROUTE)))
+    answers = (_answer(hits, {"offset": 0, "limit": 990}) for hits in heads)
+    keys = Round(Ask(Purpose.KEYS), tuple(zip(ROUTE[1:], answers, strict=True)))
+    step = decide_round(case, ROUTE, [keys])
+    assert isinstance(step, Ask)
+
+    again = decide_round(case, ROUTE, [keys, Round(step, tuple((part, {"hits": []}) for part in ROUTE[1:]))])
+
+    assert again == Ask(Purpose.HEADS, ROUTE[1:])
 
 
 SEARCHES = (

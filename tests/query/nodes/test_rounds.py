@@ -17,7 +17,7 @@ from query.routing import Part, Readable, plan_route
 from query.search import SearchKind
 from schemas.errors import NodeUnreachableError
 from schemas.events import NodeRecord
-from schemas.ids import NodeId
+from schemas.ids import NodeId, ShardId
 from tests.query.nodes.asker import Behaviour, FakeAsker
 
 A, B = NodeId("a"), NodeId("b")
@@ -107,6 +107,23 @@ async def test_what_is_asked_for_anew_is_not_missing_any_more() -> None:
     answered = await _ask({"a": _answer, "b": _gone_in(Purpose.WINDOWS)}, asks)
 
     assert (answered.outcome, answered.missing) == ([A, B], ())
+
+
+@pytest.mark.parametrize(
+    ("lost_in", "asked", "missing"),
+    [(Purpose.KEYS, "a", (1,)), (Purpose.WINDOWS, "ab", ()), (Purpose.HEADS, "ab", (1,))],
+    ids=["keys", "windows", "heads"],
+)
+async def test_what_nobody_is_asked_for_anew_stays_missing(
+    lost_in: Purpose, asked: str, missing: tuple[int, ...]
+) -> None:
+    """As where a frozen node has taken the time of the keys, and the windows of the others do not fit."""
+    parts = tuple(Part(NodeId(name), (ShardId("ab".index(name)),)) for name in asked)
+    asks = (Ask(Purpose.KEYS), Ask(Purpose.WINDOWS), Ask(Purpose.HEADS, parts))
+
+    answered = await _ask({"a": _answer, "b": _gone_in(lost_in)}, asks)
+
+    assert answered.missing == missing
 
 
 async def test_words_that_were_lost_stay_so_when_similarity_is_asked() -> None:
