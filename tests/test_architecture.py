@@ -19,7 +19,6 @@ LINES_MAX = 400
 """A longer file holds more than one concept, or a concept that nobody can keep in mind."""
 
 LONG_FILES: Mapping[str, str] = {
-    "tests/conformance/test_log.py": "one suite for every broker",
     "tests/conformance/test_writer.py": "one suite for every node",
 }
 """Longer files, each with the reason why it is one."""

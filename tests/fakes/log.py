@@ -226,6 +226,7 @@ class FakeLogReader:
         self._log = log
         self._election_s = election_s
         self._positions: dict[TopicPartition, Position] = {}
+        self._topic_ids: dict[str, str] = {}
 
     async def assign(self, positions: Mapping[TopicPartition, Position]) -> None:
         """Read these partitions from these positions; see ``LogReader``."""
@@ -234,6 +235,9 @@ class FakeLogReader:
         for where, position in positions.items():
             self._log.seen(where)
             self._require_inside(where, position)
+        news = {where.topic for where in positions.keys() - self._positions.keys()}
+        kept = {where.topic: self._topic_ids.get(where.topic, "") for where in positions}
+        self._topic_ids = {topic: self._log.topic_id(topic) if topic in news else own for topic, own in kept.items()}
         self._positions = dict(positions)
 
     async def read(self, *, timeout_s: float, records_max: int) -> Sequence[LogBatch]:
@@ -267,6 +271,9 @@ class FakeLogReader:
         for where, start in self._positions.items():
             self._require_inside(where, start)
             partition = self._log.partition(where)
+            if self._log.topic_id(where.topic) != self._topic_ids[where.topic]:
+                # Made again since: whatever stands there, it does not continue what was read.
+                raise _missed(where, start, partition)
             if partition.end == start or not records_max or where in self._log.leaderless:
                 continue
             ahead = partition.records_from(start)
@@ -282,13 +289,17 @@ class FakeLogReader:
     def _require_inside(self, where: TopicPartition, position: Position) -> None:
         partition = self._log.partition(where)
         if not partition.beginning <= position <= partition.end:
-            raise MissedRecordsError(
-                topic=where.topic,
-                partition=where.partition,
-                wanted=position,
-                beginning=partition.beginning,
-                end=partition.end,
-            )
+            raise _missed(where, position, partition)
+
+
+def _missed(where: TopicPartition, position: Position, partition: _PartitionLog) -> MissedRecordsError:
+    return MissedRecordsError(
+        topic=where.topic,
+        partition=where.partition,
+        wanted=position,
+        beginning=partition.beginning,
+        end=partition.end,
+    )
 
 
 class FakeLogWriter:
