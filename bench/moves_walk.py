@@ -80,7 +80,7 @@ class Report:
         self.searches = len(seen)
         self.failed = sum(bool(each.failed) for each in seen)
         self.incomplete = sum(bool(each.incomplete) for each in seen)
-        self.p99_ms = quantile([each.took_s for each in seen], 0.99) * 1000
+        self.p99_ms = quantile([each.took_s for each in seen], 0.99) * 1000 if seen else 0.0
         self.first_wrong = (wrong[0].failed or wrong[0].incomplete) if wrong else ""
 
 

@@ -27,6 +27,7 @@ from miroir.document_files import FileDocument, read_documents
 from miroir.stack import Stack
 from miroir.visibility import attempts_on, until_rebuilt
 from schemas.config import PREFIX
+from schemas.errors import MiroirError
 from schemas.ids import IndexUid
 from schemas.posts import Drop, parse_metadata
 from schemas.requests import RebuildNode
@@ -45,20 +46,22 @@ async def load_directly(stack: Stack, documents: list[FileDocument]) -> float:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
     size = -(-len(documents) // POSTS)
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TASK_S, trust_env=False) as client:
-        await client.post(
-            "/indexes", json={"uid": DIRECT, "primaryKey": "id"}, headers={"Content-Type": "application/json"}
-        )  # The marker's setting is what every document of ours pays for too.
+        as_json = {"Content-Type": "application/json"}
+        asked = [await client.post("/indexes", json={"uid": DIRECT, "primaryKey": "id"}, headers=as_json)]
+        # The marker's setting is what every document of ours pays for too.
         settings = {"filterableAttributes": ["_miroir"]}
-        await client.patch(f"/indexes/{DIRECT}/settings", json=settings, headers={"Content-Type": "application/json"})
+        asked.append(await client.patch(f"/indexes/{DIRECT}/settings", json=settings, headers=as_json))
         started = time.perf_counter()
-        uid = 0
         for part in _batched(documents, size):
             body = b"\n".join(orjson.dumps({**document.fields, "_miroir": "\U000f0000"}) for document in part)
-            uid = (await client.post(f"/indexes/{DIRECT}/documents", content=body)).json()["taskUid"]
-        status = "enqueued"
-        while status in {"enqueued", "processing"}:
-            await asyncio.sleep(POLL_S)
-            status = (await client.get(f"/tasks/{uid}")).json()["status"]
+            asked.append(await client.post(f"/indexes/{DIRECT}/documents", content=body))
+        for answer in asked:
+            task = answer.raise_for_status().json()
+            while task["status"] in {"enqueued", "processing"}:
+                await asyncio.sleep(POLL_S)
+                task = (await client.get(f"/tasks/{task.get('taskUid', task.get('uid'))}")).raise_for_status().json()
+            if task["status"] != "succeeded":
+                raise MiroirError(f"{url}: task {task['uid']} {task['status']}: {task['error']}")
         rate = len(documents) / (time.perf_counter() - started)
         await client.delete(f"/indexes/{DIRECT}")
     return rate

@@ -216,7 +216,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "a changed disk goes unnoticed": Mutant(
         _follow_whatever_disk,
         ("published", "copies"),
-        10,
+        31,
         "losses",
     ),
     "tombstones are forgotten after a long absence": Mutant(

@@ -12,7 +12,7 @@ from tests.simulation.mutants import MUTANTS
 
 SEEDS: Mapping[str, range] = {
     "usual": range(1, 501),
-    "losses": range(1, 31),
+    "losses": range(1, 41),
     "moves": range(1, 26),
     "shares": range(1, 26),
     "states": range(1, 41),
