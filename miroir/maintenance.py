@@ -48,7 +48,7 @@ def standing_of(status: Status, node: str) -> Standing:
 
 def steps_after_on(node: str) -> Sequence[str]:
     """Return what to do once a node is in maintenance, a sentence each."""
-    with_disk = "with its disk, where it takes it (Meilisearch: --experimental-dumpless-upgrade)"
+    with_disk = "with its disk, where it takes it (Meilisearch: --upgrade-db)"
     without = "with an empty disk and the same master key: it is rebuilt from the log"
     return (
         f"stop {node}",

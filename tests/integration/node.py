@@ -102,7 +102,7 @@ class Node:
         if self.is_embedded:
             argv += ["--reported-version", version]
         elif version:
-            argv = [version, *argv[1:], "--experimental-dumpless-upgrade"]
+            argv = [version, *argv[1:], "--upgrade-db"]
         self.process = Child(replace(command, argv=argv))
         await self.start()
 
