@@ -72,10 +72,18 @@ def docs_topic(name: str, shards: int, *, like: TopicFound | None = None) -> Top
     return TopicSpec(name, shards, {**_DOCS, RECORD_LIMIT: told} if is_raised else _DOCS)
 
 
-def tombstones_kept_ms(found: TopicFound) -> int:
-    """Return how long a docs topic keeps tombstones; as long as one of ours where the broker does not tell."""
-    told = found.configs.get("delete.retention.ms", "")
-    return int(told) if told.isascii() and told.isdigit() else TOMBSTONES_KEPT_MS
+def tombstones_kept_ms(name: str, found: TopicFound | None) -> int:
+    """Return how long an index's topic keeps tombstones.
+
+    Args:
+        name: of the topic.
+        found: what the broker tells of it. Where it does not, one with a name of ours keeps them as ours do, another
+            one as Kafka does by itself: rather are too many copies made anew than that a deleted document stays.
+    """
+    told = "" if found is None else found.configs.get("delete.retention.ms", "")
+    if told.isascii() and told.isdigit():
+        return int(told)
+    return TOMBSTONES_KEPT_MS if name.startswith(INDEX_TOPIC_PREFIXES) else _DAY_MS
 
 
 def topic_faults(wanted: TopicSpec, found: TopicFound) -> Sequence[str]:

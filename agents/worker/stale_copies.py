@@ -17,7 +17,7 @@ from schemas.requests import RebuildNode, build_request
 from streams.cursor import ShardCursor
 from streams.log import Append, TopicFound
 from streams.readable import LAG_RECORDS_MAX, ProgressView, readable_replicas
-from streams.topics import REQUESTS, TOMBSTONES_KEPT_MS, tombstones_kept_ms
+from streams.topics import REQUESTS, tombstones_kept_ms
 from streams.topology import Topology
 
 ASK_AGAIN_MS = 60_000
@@ -60,7 +60,7 @@ class StaleCopies:
 
     def note_topics(self, topics: Mapping[str, TopicFound]) -> None:
         """Remember how long each topic keeps tombstones: one that is the user's own has its own time."""
-        self._kept_ms |= {name: tombstones_kept_ms(found) for name, found in topics.items()}
+        self._kept_ms |= {name: tombstones_kept_ms(name, found) for name, found in topics.items()}
 
     def is_stale(self, topology: Topology, progress: ProgressView, feed: Feed, at: ShardCursor) -> bool:
         """Return whether a copy that stands there may have missed deletes.
@@ -71,7 +71,8 @@ class StaleCopies:
         copies = (progress.of(replica) for replica in topology.replicas_of(feed.uid, feed.shard))
         told = (copy.at_end_ms for copy in copies if copy is not None and copy.cursor <= at.cursor)
         whole_ms = max(at.whole_ms, feed.ends.whole_ms(at.cursor), *told)
-        kept_ms = self._kept_ms.get(feed.partition.topic, TOMBSTONES_KEPT_MS)
+        topic = feed.partition.topic
+        kept_ms = self._kept_ms.get(topic) or tombstones_kept_ms(topic, None)
         return may_miss_deletes(whole_ms, now_ms=self._now_ms(), kept_ms=kept_ms)
 
     async def look(self, topology: Topology, progress: ProgressView, feeds: Iterable[Feed]) -> None:

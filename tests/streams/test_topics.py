@@ -121,7 +121,15 @@ def test_fault_of_a_topic_says_what_and_how_to_cure_it(found: TopicFound, words:
 )
 def test_tombstones_are_kept_as_long_as_the_topic_says(configs: dict[str, str], kept_ms: int) -> None:
     """A topic of the user's own may forget deletes sooner."""
-    assert tombstones_kept_ms(replace(make_found(), configs=configs)) == kept_ms
+    assert tombstones_kept_ms(WANTED.name, replace(make_found(), configs=configs)) == kept_ms
+
+
+@pytest.mark.parametrize("found", [make_found(), None], ids=["hidden", "not found"])
+def test_tombstones_of_a_topic_that_is_not_ours_are_kept_as_by_kafka_itself(found: TopicFound | None) -> None:
+    """Whoever made it has hardly thought of copies that are away for a month."""
+    hidden = None if found is None else replace(found, configs={})
+
+    assert tombstones_kept_ms("orders", hidden) == 24 * 3600 * 1000
 
 
 def test_every_fault_is_told_at_once() -> None:

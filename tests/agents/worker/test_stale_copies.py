@@ -31,6 +31,7 @@ INCARNATION = Incarnation(1)
 SHARDS = (ShardId(0), ShardId(1))
 A, B = NodeId("a"), NodeId("b")
 ATTEMPT = Attempt(5)
+TOPIC = "miroir.docs.films"
 NOW_MS = 10 * TOMBSTONES_KEPT_MS
 LONG_AGO_MS = NOW_MS - TOMBSTONES_KEPT_MS
 
@@ -65,7 +66,7 @@ class Stand:
         self.feeds = []
         for shard in SHARDS:
             window = Window(Position(9), bytes_max=1)
-            feed = Feed(TopicPartition("t", Partition(shard)), UID, INCARNATION, shard, window)
+            feed = Feed(TopicPartition(TOPIC, Partition(shard)), UID, INCARNATION, shard, window)
             feed.ends.note(Position(9), NOW_MS)
             self.feeds.append(feed)
         self.stale = StaleCopies(
@@ -128,7 +129,7 @@ async def test_topic_that_forgets_deletes_sooner_makes_copies_stale_sooner() -> 
     await stand.stale.look(make_topology(), view, stand.feeds)
     assert stand.asked == []
 
-    stand.stale.note_topics({"t": TopicFound("t", 2, 1, {"delete.retention.ms": str(half_ms)})})
+    stand.stale.note_topics({TOPIC: TopicFound(TOPIC, 2, 1, {"delete.retention.ms": str(half_ms)})})
     await stand.stale.look(make_topology(), view, stand.feeds)
     assert [request.id for request in stand.asked] == [A]
 
