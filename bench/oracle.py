@@ -77,12 +77,13 @@ def share_of(searches: int, number: int, of: int) -> int:
     return searches // of + (number < searches % of)
 
 
-def differences(pair: Pair, body: Mapping[str, Any]) -> list[str]:
-    """Return in which respects the sharded answer differs from the single node's; none means equal."""
+def differences(pair: Pair, body: Mapping[str, Any]) -> tuple[list[str], int]:
+    """Return in which respects the sharded answer differs from the single node's, and how many hits that one has."""
     asked = with_scores(body)
     wanted, merged = pair.single.search(asked), pair.sharded.merged(asked)
     distinct = distinct_attribute(parse_search(dict(body)), pair.sharded.rules) is not None
-    return compare(body, merged.body, wanted, distinct=distinct, inexact_total=merged.inexact_total)
+    found = compare(body, merged.body, wanted, distinct=distinct, inexact_total=merged.inexact_total)
+    return found, len(wanted["hits"])
 
 
 def with_scores(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,13 +124,24 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts = dict.fromkeys(
-            ("searches", "equal", "no_text", "no_text_equal", "text", "text_equal", "frequency", "scores_equal"), 0
+            (
+                "searches",
+                "with_hits",
+                "equal",
+                "no_text",
+                "no_text_equal",
+                "text",
+                "text_equal",
+                "frequency",
+                "scores_equal",
+            ),
+            0,
         )
         self._differing: list[dict[str, Any]] = []
         self._frequency_differing: list[dict[str, Any]] = []
 
-    def add(self, name: str, body: Mapping[str, Any], differs: Sequence[str]) -> None:
-        """Count one search of an index, and in which respects its answers differed."""
+    def add(self, name: str, body: Mapping[str, Any], differs: Sequence[str], *, hits: int) -> None:
+        """Count one search of an index, in which respects its answers differed, and how many hits there were."""
         counts, found = self._counts, [respect for respect in differs if respect != "scores"]
         entry = {"index": name, "search": body, "differs": found}
         if body.get("matchingStrategy") == "frequency":
@@ -138,6 +150,7 @@ class Tally:
             return
         kind = "text" if (body.get("q") or "").strip() else "no_text"
         counts["searches"] += 1
+        counts["with_hits"] += hits > 0
         counts[kind] += 1
         counts["scores_equal"] += "scores" not in differs
         counts["equal"] += not found
@@ -153,7 +166,8 @@ def measure(pairs: Sequence[Pair], searches: int, seed: int) -> dict[str, Any]:
     """Return the counts of equal answers and a list of those that differ."""
     tally = Tally()
     for pair, body in _searches(pairs, searches, seed):
-        tally.add(pair.name, body, differences(pair, body))
+        found, hits = differences(pair, body)
+        tally.add(pair.name, body, found, hits=hits)
     rounds: dict[str, int] = {}
     for pair in pairs:
         for purpose, count in pair.sharded.asked.items():
@@ -180,7 +194,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def show_tally(result: Mapping[str, Any]) -> None:
     """Print what a tally counted."""
-    print(f"{result['equal']} of {result['searches']} answers equal the single node's")
+    print(f"{result['equal']} of {result['searches']} answers equal the single node's, {result['with_hits']} with hits")
     print(f"{result['no_text_equal']} of {result['no_text']} without text")
     print(f"{result['text_equal']} of {result['text']} with text")
     print(f"{result['scores_equal']} of {result['searches']} with the same scores")

@@ -47,6 +47,9 @@ _SHAPES: Mapping[str, _Shape] = {
     "wordnet": _Shape(("words", "definition"), ("pos", "lexfile"), (), ("lexfile",), ("pos", "words")),
 }
 
+ALIKE = 0.7
+"""How many of the searches are made of one document; words and values of several seldom meet in any."""
+
 GEO_LIST_MAX = 1000
 """Documents of a list by distance that a node gives in order."""
 
@@ -60,10 +63,21 @@ def build_searches(name: str, documents: Sequence[Document], count: int, random:
         _filter, _filter, _sort, _sort, _page, _window, _facets, _facets, _distinct, _strategy, _threshold, _format
     ]  # fmt: skip
     for number in range(count):
-        body: dict[str, Any] = {"q": _text(shape, documents, random)} if number % 2 else {}
+        pool = _pool(shape, documents, random)
+        body: dict[str, Any] = {"q": _text(shape, pool, random)} if number % 2 else {}
         for wish in random.sample(wishes, random.randint(0, 3)):
-            body |= wish(shape, documents, random)
+            body |= wish(shape, pool, random)
         yield body
+
+
+def _pool(shape: _Shape, documents: Sequence[Document], random: Random) -> Sequence[Document]:
+    """Return whose words and values a search has: mostly those of one document, which it then finds as a rule."""
+    if random.random() > ALIKE:
+        return documents
+    while True:
+        document = random.choice(documents)
+        if any(document.get(field) for field in shape.texts):
+            return [document]
 
 
 def _words(shape: _Shape, documents: Sequence[Document], random: Random) -> list[str]:
@@ -164,14 +178,14 @@ def build_facet_searches(
     """Yield ``count`` searches in the values of an index's facets."""
     shape = _SHAPES[name]
     for _ in range(count):
-        field = random.choice(shape.values)
+        pool, field = _pool(shape, documents, random), random.choice(shape.values)
         body: dict[str, Any] = {"facetName": field}
         if random.random() < 0.7:
-            body["facetQuery"] = str(_value(documents, field, random))[: random.randint(1, 6)]
+            body["facetQuery"] = str(_value(pool, field, random))[: random.randint(1, 6)]
         if random.random() < 0.4:
-            body |= _filter(shape, documents, random)
+            body |= _filter(shape, pool, random)
         if random.random() < 0.3:
-            body["q"] = _text(shape, documents, random)
+            body["q"] = _text(shape, pool, random)
         yield body
 
 
@@ -186,7 +200,7 @@ def build_lists(name: str, documents: Sequence[Document], count: int, random: Ra
     for _ in range(count):
         body: dict[str, Any] = {"offset": random.choice((0, 0, 7, 300)), "limit": random.choice((1, 20, 100, 1000))}
         if random.random() < 0.7:
-            body |= _filter(shape, documents, random)
+            body |= _filter(shape, _pool(shape, documents, random), random)
         if random.random() < 0.5:
             body |= _sort(shape, documents, random)
             if body["sort"][0].startswith("_geoPoint"):
@@ -201,9 +215,10 @@ def build_federated(name: str, documents: Sequence[Document], count: int, random
     for _ in range(count):
         queries = []
         for _ in range(random.randint(2, 3)):
-            query: dict[str, Any] = {"q": _text(shape, documents, random)}
+            pool = _pool(shape, documents, random)
+            query: dict[str, Any] = {"q": _text(shape, pool, random)}
             if random.random() < 0.5:
-                query |= _filter(shape, documents, random)
+                query |= _filter(shape, pool, random)
             if random.random() < 0.5:
                 query["federationOptions"] = {"weight": random.choice((0.3, 1.0, 2.0))}
             queries.append(query)

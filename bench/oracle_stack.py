@@ -172,7 +172,8 @@ async def ask_index(
         got, wanted = await indexes.both("search", with_scores(body))
         distinct = distinct_attribute(parse_search(dict(body)), rules) is not None
         inexact = bool(got.get("_miroir", {}).get("inexactTotal"))
-        tally.add(name, body, compare(body, got, wanted, distinct=distinct, inexact_total=inexact))
+        found = compare(body, got, wanted, distinct=distinct, inexact_total=inexact)
+        tally.add(name, body, found, hits=len(wanted["hits"]))
     others: dict[str, Any] = {name: 0 for kind in KINDS for name in (kind, f"{kind}_equal")}
     others["others_differing"] = []
     for body in build_federated(name, documents, searches // 2, generator):

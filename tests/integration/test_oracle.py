@@ -18,4 +18,5 @@ async def test_answers_through_miroir_equal_those_of_one_node(node_binary: str |
     assert not found["differing"]
     assert not found["others_differing"]
     assert found["equal"] == found["searches"] > SEARCHES
+    assert found["with_hits"] >= 0.6 * found["searches"]
     assert all(found[f"{kind}_equal"] == found[kind] == SEARCHES // 2 for kind in KINDS)

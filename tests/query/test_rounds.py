@@ -327,3 +327,4 @@ def test_sharded_answers_equal_the_single_nodes() -> None:
 
     assert result["no_text_equal"] == result["no_text"] >= 40, result["differing"]
     assert result["text_equal"] / result["text"] >= 0.99, result["differing"]
+    assert result["with_hits"] >= 0.5 * result["searches"]
