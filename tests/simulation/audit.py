@@ -76,7 +76,7 @@ class Audit:
                     self._require_equal(one, other)
         for each in held:
             self._require_own(index, each)
-            self._require_published(index, each)
+            self._require_published(each)
 
     def _tail(self, node: SimulatedNode) -> NodeTail:
         """Return the fold of the node's whole task list."""
@@ -111,15 +111,13 @@ class Audit:
             held.documents, index.incarnation, held.replica.shard, cursor=held.cursor, what=what, checker="cursor"
         )
 
-    def _require_published(self, index: IndexRecord, held: _Held) -> None:
+    def _require_published(self, held: _Held) -> None:
         seen = self._cluster.view().progress.of(held.replica)
         if seen is None:
             return
         self._judge.judge(
             held.documents,
-            index.incarnation,
-            held.replica.shard,
-            held.replica.node,
+            held.replica,
             cursor=int(seen.cursor),
             what=f"{held.replica}, as it was published,",
             checker="published",

@@ -188,7 +188,7 @@ class Searcher:
                 raise BrokenInvariantError("begun", f"{what} is read, not having begun")
             cursor = max(int(seen[0].cursor), self._copies.must_show(copies[0], search.topology))
             held = node.held(uid, shard)
-            self._judge.judge(held, index.incarnation, shard, name, cursor=cursor, what=what)
+            self._judge.judge(held, copies[0], cursor=cursor, what=what)
             shown[shard] = {key: document for key, document in held.items() if document is not None}
         return search.page.answer(body, shown)
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
@@ -178,3 +178,19 @@ async def test_copy_on_another_disk_is_judged_by_the_tasks_of_that_one() -> None
         node.restore_disk(older)
 
         lab.audit.look()
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["a late post", "a drop"])
+async def test_nothing_excuses_that_a_dropped_copy_is_read(*, dropped: bool) -> None:
+    """A late post excuses that a copy shows less than it did; that a later attempt has begun is no late post."""
+    async with _lab() as lab:
+        lab.cluster.nodes[ONE.node].well_since_s = asyncio.get_running_loop().time()
+        if dropped:
+            drop = Drop(FILMS.incarnation, {SHARD: Attempt(ONE.attempt + 1)})
+            lab.cluster.nodes[ONE.node].register(Work(UID, markers=frozenset()), build_metadata(drop))
+        lab.cluster.nodes[ONE.node].run_all()
+
+        with pytest.raises(BrokenInvariantError) if dropped else nullcontext():
+            lab.judge.judge({}, ONE, cursor=3, what="n1")
+
+        assert (lab.judge.judged, lab.judge.stale) == (1, 0 if dropped else 1)
