@@ -235,9 +235,7 @@ class FakeLogReader:
         for where, position in positions.items():
             self._log.seen(where)
             self._require_inside(where, position)
-        news = {where.topic for where in positions.keys() - self._positions.keys()}
-        kept = {where.topic: self._topic_ids.get(where.topic, "") for where in positions}
-        self._topic_ids = {topic: self._log.topic_id(topic) if topic in news else own for topic, own in kept.items()}
+        self._topic_ids = {where.topic: self._log.topic_id(where.topic) for where in positions}
         self._positions = dict(positions)
 
     async def read(self, *, timeout_s: float, records_max: int) -> Sequence[LogBatch]:
