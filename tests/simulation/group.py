@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from agents.worker.batch_consumer import BatchHandler, PartitionOwner
-from schemas.errors import LogUnavailableError, MissedRecordsError, NoTopicError
+from schemas.errors import AnotherLogError, LogError, LogUnavailableError, MissedRecordsError, NoTopicError
 from schemas.ids import Partition, Position
 from streams.log import LogBatch, TopicPartition
 from tests.fakes.log import FakeLog, FakeLogReader
@@ -209,7 +209,7 @@ class GroupMember:
     async def _read(self, partition: TopicPartition, position: Position, number: int) -> None:
         """Hand batches over until another assignment or seek replaces this one."""
         reader = FakeLogReader(self._group.log)
-        is_begun = False
+        topic_id, is_begun = "", False
         while self._reads.get(partition) == number:
             await asyncio.sleep(self._group.rng.uniform(0.001, 0.03))
             if partition in self._paused:
@@ -219,17 +219,24 @@ class GroupMember:
             try:
                 if not is_begun:
                     await reader.assign({partition: position})
-                    is_begun = True
+                    topic_id, is_begun = self._group.log.topic_id(partition.topic), True
                 batches = await reader.read(timeout_s=READ_S, records_max=self._group.rng.randint(1, RECORDS_MAX))
             except LogUnavailableError:
                 await asyncio.sleep(READ_S)
                 continue
             except (MissedRecordsError, NoTopicError) as error:
                 if self._reads.get(partition) == number:
-                    await self._owner.stopped(partition, error)
+                    await self._owner.stopped(partition, self._as_told(error, partition, topic_id))
                 return
             for batch in batches:
                 await self._hand_over(partition, batch, number)
+
+    def _as_told(self, error: LogError, partition: TopicPartition, topic_id: str) -> LogError:
+        """Return what a worker is told: within the log of a topic made anew a position is another one's."""
+        if isinstance(error, MissedRecordsError) and error.beginning <= error.wanted <= error.end:
+            now = self._group.log.topic_id(partition.topic)
+            return AnotherLogError(partition.topic, expected=topic_id, found=now)
+        return error
 
     async def _hand_over(self, partition: TopicPartition, batch: LogBatch, number: int) -> None:
         handler = self.topics.get(partition.topic)
