@@ -139,9 +139,15 @@ def _are_alike(ours: Sequence[Any], theirs: Sequence[Any]) -> bool:
 
 
 def compare_federated(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Return in which respects two answers to a federated search differ: ties may stand in either order."""
+    """Return in which respects two answers to a federated search differ: ties may stand in either order.
+
+    A node's score has maxima of its own dictionary in it. So the order is judged by the wanted scores of the
+    documents, as far as they are told.
+    """
     found = [name for name in ("estimatedTotalHits", "offset", "limit") if got[name] != wanted[name]]
-    ours, theirs = ([hit["_federation"]["weightedRankingScore"] for hit in side["hits"]] for side in (got, wanted))
+    known = {_query_and_id(hit): _weighted(hit) for hit in wanted["hits"]}
+    ours = [known.get(_query_and_id(hit), _weighted(hit)) for hit in got["hits"]]
+    theirs = list(map(_weighted, wanted["hits"]))
     if ours != theirs:
         return [*found, "order"]
     # The first and the last tie may go on outside of the window, unless it is the list's own beginning or end.
@@ -153,6 +159,15 @@ def compare_federated(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> list
     }:
         found.append("hits")
     return found
+
+
+def _weighted(hit: Mapping[str, Any]) -> float:
+    score: float = hit["_federation"]["weightedRankingScore"]
+    return score
+
+
+def _query_and_id(hit: Mapping[str, Any]) -> tuple[int, Any]:
+    return hit["_federation"].get("queriesPosition", 0), hit[PRIMARY_KEY]
 
 
 def _shown(answer: Mapping[str, Any]) -> list[bytes]:
