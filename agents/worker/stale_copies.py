@@ -72,7 +72,7 @@ class StaleCopies:
         told = (copy.at_end_ms for copy in copies if copy is not None and copy.cursor <= at.cursor)
         whole_ms = max(at.whole_ms, feed.ends.whole_ms(at.cursor), *told)
         topic = feed.partition.topic
-        kept_ms = self._kept_ms.get(topic) or tombstones_kept_ms(topic, None)
+        kept_ms = self._kept_ms[topic] if topic in self._kept_ms else tombstones_kept_ms(topic, None)
         return may_miss_deletes(whole_ms, now_ms=self._now_ms(), kept_ms=kept_ms)
 
     async def look(self, topology: Topology, progress: ProgressView, feeds: Iterable[Feed]) -> None:

@@ -134,6 +134,17 @@ async def test_topic_that_forgets_deletes_sooner_makes_copies_stale_sooner() -> 
     assert [request.id for request in stand.asked] == [A]
 
 
+async def test_topic_that_keeps_no_deletes_is_taken_at_its_word() -> None:
+    """Nothing is a time as well: a copy that is behind may have missed some whenever it stood at the end."""
+    stand = Stand()
+    stand.at = {A: standing(4, whole_ms=NOW_MS - 1000), B: standing(9)}
+    stand.stale.note_topics({TOPIC: TopicFound(TOPIC, 2, 1, {"delete.retention.ms": "0"})})
+
+    await stand.stale.look(make_topology(), published(B, cursor=9, at_end_ms=NOW_MS), stand.feeds)
+
+    assert [request.id for request in stand.asked] == [A]
+
+
 async def test_copy_that_stood_at_the_end_lately_is_not_stale() -> None:
     """An index that was quiet for months: the task list is old, what was published is not."""
     stand = Stand()
