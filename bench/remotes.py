@@ -26,10 +26,9 @@ from typing import Any, NamedTuple
 from bench.figures import quantile
 from bench.oracle import SEARCHES_DEFAULT, compare, load_documents, recorded_searches, share_of, with_scores
 from bench.oracle_searches import build_searches
-from bench.oracle_stack import Side
+from bench.oracle_stack import Side, node_client
 from bench.setting import make_parser, running_stack
 from bench.setting import run as run_measure
-from miroir.client import QueryClient
 from miroir.stack import Stack
 from schemas.errors import MiroirError
 from schemas.ids import NodeId
@@ -39,13 +38,7 @@ NAMES = ("movies", "cities", "wordnet")
 WAYS = ("remotes", "miroir")
 KINDS = ("text", "no_text", "nearest_first", "facets")
 
-IDENTITY = {"Accept-Encoding": "identity"}
-"""A node sends a compressed answer in several small writes, which costs 40 ms."""
-
 SCORE_DENOMINATOR_MAX = 10_000
-
-FAULT_S = 60.0
-"""How long an answer is waited for while a node is hurt."""
 
 NEAREST = 50
 """Lists by distance, nearest first, beside the other searches of an index whose documents have a place."""
@@ -74,30 +67,31 @@ class Remotes(NamedTuple):
     """The quarters of an index, searched by one of the nodes as its remotes.
 
     Attributes:
-        client: of the node that is asked.
-        uid: of each quarter.
+        quarter: that of the node that is asked; all have one name.
         nodes: whose remotes they are.
     """
 
-    client: QueryClient
-    uid: str
+    quarter: Side
     nodes: Sequence[NodeId]
 
     async def search(self, body: Mapping[str, Any]) -> Json:
-        """Return the answer, in the form of one index's."""
+        """Return the answer to a search of one index."""
+        uid = self.quarter.uid
         federation: Json = {name: body[name] for name in OF_THE_WHOLE if name in body}
         if "facets" in body:
-            federation |= {"facetsByIndex": {self.uid: body["facets"]}, "mergeFacets": {}}
+            federation |= {"facetsByIndex": {uid: body["facets"]}, "mergeFacets": {}}
         query = {name: value for name, value in body.items() if name not in (*OF_THE_WHOLE, "facets")}
-        queries = [{**query, "indexUid": self.uid, "federationOptions": {"remote": node}} for node in self.nodes]
-        asked = {"federation": federation, "queries": queries}
-        answer = await self.client.call("POST", "/multi-search", json=asked, headers=IDENTITY, timeout=FAULT_S)
-        for hit in answer["hits"]:
-            del hit["_federation"]
-            for detail in hit.get("_rankingScoreDetails", {}).values():
-                if "score" in detail:
-                    detail["score"] = nearest(detail["score"])
-        return answer
+        queries = [{**query, "indexUid": uid, "federationOptions": {"remote": node}} for node in self.nodes]
+        return await self.quarter.post("/multi-search", {"federation": federation, "queries": queries})
+
+
+def as_one_index(answer: Json) -> None:
+    """Give a federated answer the form of one index's."""
+    for hit in answer["hits"]:
+        hit.pop("_federation", None)
+        for detail in hit.get("_rankingScoreDetails", {}).values():
+            if "score" in detail:
+                detail["score"] = nearest(detail["score"])
 
 
 class Index(NamedTuple):
@@ -138,6 +132,8 @@ class Tally:
             got, took_ms = await index.ask(way, asked)
             assert not got.get("remoteErrors"), got["remoteErrors"]
             self._took_ms[way].append(took_ms)
+            if way == "remotes":
+                as_one_index(got)
             found = compare(body, got, wanted, distinct=False, inexact_total=False)
             differs = {"facets": got.get("facetDistribution") != wanted.get("facetDistribution")}
             for kind in kinds:
@@ -170,7 +166,7 @@ def searches_of(name: str, documents: Sequence[Json], count: int, generator: ran
 async def load(stack: Stack, opened: AsyncExitStack, name: str) -> tuple[Index, Sequence[Json]]:
     """Load one index three times."""
     settings, documents = load_documents(name)
-    clients = [await opened.enter_async_context(_client_of(stack, node)) for node in stack.plan.node_ids]
+    clients = [await opened.enter_async_context(node_client(stack, node)) for node in stack.plan.node_ids]
     single = Side(clients[-1], f"whole_{name}")
     quarters = [Side(client, f"quarter_{name}") for client in clients]
     sharded = Side(await opened.enter_async_context(stack.client()), name)
@@ -178,7 +174,7 @@ async def load(stack: Stack, opened: AsyncExitStack, name: str) -> tuple[Index, 
     for number, quarter in enumerate(quarters):
         await quarter.load(settings, documents[number::NODES])
     await sharded.load(settings, documents)
-    remotes = Remotes(clients[0], quarters[0].uid, stack.plan.node_ids)
+    remotes = Remotes(quarters[0], stack.plan.node_ids)
     return Index(name, single, remotes, sharded), [dict(document) for document in documents]
 
 
@@ -188,9 +184,9 @@ async def join(stack: Stack) -> None:
     first = stack.plan.node_ids[0]
     remotes = {node: {"url": stack.node_url(node), "searchApiKey": key} for node in stack.plan.node_ids}
     for node in stack.plan.node_ids:
-        async with _client_of(stack, node) as client:
+        async with node_client(stack, node) as client:
             await client.call("PATCH", "/experimental-features", json={"network": True})
-    async with _client_of(stack, first) as client:
+    async with node_client(stack, first) as client:
         await client.call("PATCH", "/network", json={"self": first, "remotes": remotes})
 
 
@@ -246,10 +242,6 @@ def _program(binary: Path, directory: Path) -> Path:
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(str(binary.resolve()))} {flags} "$@"\n')
     program.chmod(0o700)
     return program
-
-
-def _client_of(stack: Stack, node: NodeId) -> QueryClient:
-    return QueryClient(stack.node_url(node), stack.settings.node_master_key.get_secret_value())
 
 
 def show(result: Mapping[str, Any]) -> None:
