@@ -3,8 +3,13 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
+import pytest
+
+from miroir.broker import EmbeddedBroker
 from schemas.errors import LogError
 from schemas.ids import Partition, Position
 from schemas.kafka import KafkaConfig
@@ -130,6 +135,21 @@ class Log(AnyLog):
             reader=KafkaLogReader(config, check_s=0.2),
             transact=lambda own: KafkaTransactions(config, own),
         )
+
+
+@asynccontextmanager
+async def broker_log(kind: str, request: pytest.FixtureRequest, directory: Path) -> AsyncIterator[Log]:
+    """Yield our clients of the ``real`` Kafka of this run, or of an ``embedded`` broker of one's own."""
+    async with AsyncExitStack() as stack:
+        if kind == "real":
+            found = Log(kind, request.getfixturevalue("real_kafka"))
+        else:
+            broker = EmbeddedBroker(directory / "broker.log")
+            stack.push_async_callback(broker.stop)
+            await broker.start()
+            found = Log(kind, broker.config)
+        stack.push_async_callback(found.close)
+        yield found
 
 
 def fake_log() -> AnyLog:

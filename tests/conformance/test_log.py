@@ -27,7 +27,7 @@ from streams.kafka.reader import KafkaLogReader
 from streams.kafka.writer import KafkaLogWriter, kill_producer
 from streams.log import Append, TopicPartition, TopicSpec
 from streams.partitioning import partition_of
-from tests.conformance.logs import Log, eventually
+from tests.conformance.logs import Log, broker_log, eventually
 from tests.integration.waiting import DEADLINE_S
 
 FAST_COMPACTION = {
@@ -42,15 +42,7 @@ FAST_COMPACTION = {
 @pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.kafka)])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Log]:
     """Each broker in turn."""
-    async with AsyncExitStack() as stack:
-        if request.param == "real":
-            found = Log("real", request.getfixturevalue("real_kafka"))
-        else:
-            broker = EmbeddedBroker(tmp_path / "broker.log")
-            stack.push_async_callback(broker.stop)
-            await broker.start()
-            found = Log("embedded", broker.config)
-        stack.push_async_callback(found.close)
+    async with broker_log(request.param, request, tmp_path) as found:
         yield found
 
 

@@ -4,33 +4,24 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from miroir.broker import EmbeddedBroker
 from schemas.errors import FencedError, LogError, LogUnavailableError, MissedRecordsError
 from schemas.ids import Partition, Position
 from streams.log import Append, TopicPartition, TopicSpec
-from tests.conformance.logs import AnyLog, Log, eventually, fake_log, gone, read_for, recreate
+from tests.conformance.logs import AnyLog, broker_log, eventually, fake_log, gone, read_for, recreate
 from tests.integration.waiting import DEADLINE_S
 
 
 @pytest.fixture(params=["fake", "embedded", pytest.param("real", marks=pytest.mark.kafka)])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AnyLog]:
     """Each log in turn."""
-    async with AsyncExitStack() as stack:
-        if request.param == "fake":
-            found = fake_log()
-        elif request.param == "real":
-            found = Log("real", request.getfixturevalue("real_kafka"))
-        else:
-            broker = EmbeddedBroker(tmp_path / "broker.log")
-            stack.push_async_callback(broker.stop)
-            await broker.start()
-            found = Log("embedded", broker.config)
-        stack.push_async_callback(found.close)
+    if request.param == "fake":
+        yield fake_log()
+        return
+    async with broker_log(request.param, request, tmp_path) as found:
         yield found
 
 
