@@ -25,6 +25,7 @@ from typing import Any
 import orjson
 
 from bench.oracle_searches import build_searches
+from bench.windows import is_beginning, is_whole
 from query.ranking import RankingKeys
 from query.rewrite import distinct_attribute
 from query.search import parse_search
@@ -105,7 +106,7 @@ def compare(
     """
     search = parse_search(dict(body))
     found = _differing_hits(
-        got["hits"], wanted["hits"], begins=_is_beginning(wanted), whole=_is_whole(wanted), keys_only=distinct
+        got["hits"], wanted["hits"], begins=is_beginning(wanted), whole=is_whole(wanted), keys_only=distinct
     )
     if [hit["_rankingScore"] for hit in got["hits"]] != [hit["_rankingScore"] for hit in wanted["hits"]]:
         found.append("scores")
@@ -226,18 +227,6 @@ def _searches(pairs: Sequence[Pair], searches: int, seed: int) -> Iterator[tuple
         count = share_of(searches, number, len(pairs))
         for body in (*pair.recorded, *build_searches(pair.name, pair.documents, count, generator)):
             yield pair, body
-
-
-def _is_beginning(answer: Mapping[str, Any]) -> bool:
-    """Return whether the answer's hits are the first there are."""
-    return int(answer.get("offset", 0)) == 0 and int(answer.get("page", 1)) <= 1
-
-
-def _is_whole(answer: Mapping[str, Any]) -> bool:
-    """Return whether the answer's hits end because there are no more."""
-    if "limit" in answer:
-        return len(answer["hits"]) < int(answer["limit"])
-    return len(answer["hits"]) < int(answer["hitsPerPage"])
 
 
 def _differing_hits(

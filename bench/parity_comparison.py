@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.windows import is_beginning, is_whole
+
 IGNORED = frozenset(("processingTimeMs", "requestUid", "query"))
 SCORE_DIGITS = 9
 SHOWN = 300
@@ -84,9 +86,8 @@ def _compare_text(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> Verdict:
 def _inner_identities(answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Return which documents an answer has, without those of ties that may go on outside of the wanted window."""
     hits = wanted["hits"]
-    begins = wanted.get("offset", 0) == 0 and wanted.get("page", 1) <= 1
-    is_whole = len(hits) < wanted.get("limit", wanted.get("hitsPerPage", 0))
-    outer = [_key(hit) for hit in ([] if begins else hits[:1]) + ([] if is_whole else hits[-1:])]
+    cut = ([] if is_beginning(wanted) else hits[:1]) + ([] if is_whole(wanted) else hits[-1:])
+    outer = list(map(_key, cut))
     return sorted(_identity(hit) for hit in answer["hits"] if _key(hit) not in outer)
 
 

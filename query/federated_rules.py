@@ -175,7 +175,7 @@ def _form_of(search: SearchRequest, rules: IndexRules) -> _Form:
     form = _Form()
     met: dict[str, int | None] = {}
     for place, name in enumerate(rules.ranking_rules):
-        at = f"#{place} in ranking rules"
+        at = _at(place)
         if name == "sort":
             _take_sort(form, search, place, met)
         elif name not in _RANKING:
@@ -191,6 +191,10 @@ def _form_of(search: SearchRequest, rules: IndexRules) -> _Form:
     return form
 
 
+def _at(place: int | None) -> str:
+    return f"#{place} in ranking rules"
+
+
 def _take_similar(form: _Form, name: str, place: int, met: dict[str, int | None]) -> bool:
     """Take in a rule by words of a search by similarity, for which the first one stands; return whether to go on."""
     first = met.setdefault("vector", place)
@@ -199,9 +203,9 @@ def _take_similar(form: _Form, name: str, place: int, met: dict[str, int | None]
         return True
     reason, inserted = (
         "because the query is a vector search and `vector` was",
-        f"inserted at position #{first} in ranking rules",
+        f"inserted at position {_at(first)}",
     )
-    what = f"relevancy rule `{name}` at position #{place} in ranking rules"
+    what = f"relevancy rule `{name}` at position {_at(place)}"
     form.notes.append(
         f"Truncated {what} and later rules {reason} {inserted}"
         if form.sorted_at
@@ -212,14 +216,14 @@ def _take_similar(form: _Form, name: str, place: int, met: dict[str, int | None]
 
 def _take_ranking(form: _Form, name: str, place: int, met: dict[str, int | None], *, matches_all: bool) -> None:
     """Take in a rule by words: ``words`` stands before all others, unless every word must match anyway."""
-    at = f"#{place} in ranking rules"
+    at = _at(place)
     if name == "words":
         if matches_all:
             form.notes.append(f"Removed rule `words` at position {at} because `query.matchingWords` is set to `all`")
             return
         before = met.get("words")
         if before is not None:
-            form.note_twice(at, (name, f"#{before} in ranking rules"))
+            form.note_twice(at, (name, _at(before)))
             return
         if "words" in met:
             form.notes.append(f"Removed rule `words` at position {at} because it was previously prepended")
@@ -229,7 +233,7 @@ def _take_ranking(form: _Form, name: str, place: int, met: dict[str, int | None]
             form.rules.append("words")
             met["words"] = None
         if name in met:
-            form.note_twice(at, (name, f"#{met[name]} in ranking rules"))
+            form.note_twice(at, (name, _at(met[name])))
             return
     met[name] = place
     form.rules.append(name)
@@ -247,9 +251,9 @@ def _take_sorting(form: _Form, name: str, at: str) -> None:
 
 def _take_sort(form: _Form, search: SearchRequest, place: int, met: dict[str, int | None]) -> None:
     """Take in the query's own sort where the rules have a place for it."""
-    at = f"#{place} in ranking rules"
+    at = _at(place)
     if "sort" in met:
-        form.note_twice(at, ("sort", f"#{met['sort']} in ranking rules"))
+        form.note_twice(at, ("sort", _at(met["sort"])))
         return
     if search.sort is None:
         form.notes.append(f"Removed rule `sort` at position {at} because `query.sort` is empty")

@@ -223,8 +223,11 @@ def told(fault: FaultError, text: str) -> str:
 def _escaped(fragment: str) -> str:
     """Return a fragment as Rust's ``escape_debug`` shows it: what cannot be seen by itself as its number."""
     shown = fragment.translate(_SHOWN_ESCAPED)
-    if fragment.isprintable() and not unicodedata.combining(fragment[:1] or " "):
+    # A mark is seen on the letter before it, where there is one.
+    is_lone = unicodedata.combining(fragment[:1] or " ") > 0
+    if fragment.isprintable() and not is_lone:
         return shown
-    first = 1 if unicodedata.combining(shown[0]) else 0
-    rest = "".join(each if each.isprintable() else f"\\u{{{ord(each):x}}}" for each in shown[first:])
-    return f"\\u{{{ord(shown[0]):x}}}{rest}" if first else rest
+    return "".join(
+        f"\\u{{{ord(letter):x}}}" if not letter.isprintable() or (is_lone and place == 0) else letter
+        for place, letter in enumerate(shown)
+    )

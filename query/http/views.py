@@ -169,10 +169,8 @@ class Views:
         """Return what the user's settings let searches of the index do."""
         settings, knows_filters = self.topology.settings(index.uid), self._knows_filters()
         found = self._rules.get(index.uid)
-        if found is not None and found[0] is index and found[1] is settings:
-            rules = found[2]
-            if rules.knows_filters is knows_filters:
-                return rules
+        if found is not None and found[0] is index and found[1] is settings and found[2].knows_filters is knows_filters:
+            return found[2]
         rules = rules_of(index.uid, index.primary_key, settings.settings if settings is not None else {})
         rules = replace(rules, knows_filters=knows_filters)
         self._rules[index.uid] = (index, settings, rules)

@@ -72,8 +72,7 @@ def count_settled(cluster: SimulatedCluster, truth: Truth) -> int:
             continue
         for shard in map(ShardId, range(index.shards)):
             end = cluster.log.partition(TopicPartition(index.topic, Partition(shard))).end
-            held = truth.at(index.incarnation, shard, end) or {}
-            count += len(held) * len(topology.replicas_of(index.uid, shard))
+            count += len(truth.at(index.incarnation, shard, end)) * len(topology.replicas_of(index.uid, shard))
     return count
 
 
