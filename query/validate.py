@@ -102,10 +102,13 @@ def _filter_refusal(
     texts = filter_texts(condition, code)
     if not texts:
         return None
+    tree = _tree(condition, code) if rules.knows_filters else None
+    if tree is not None and all(_is_allowed(leaf, rules) for leaf in fields_last_first(tree)):
+        return None
     unknown = _last_unfilterable(texts, rules)
     if unknown is None and not rules.knows_filters and all(contains_place(text) is None for text in texts):
         return None
-    tree = _tree(condition, code)
+    tree = tree or _tree(condition, code)
     _check_features(texts)
     if unknown is None:
         return None
@@ -184,6 +187,13 @@ def _asked(leaf: Filter) -> tuple[Word, str] | None:
             return first, "_geo"
         case _:
             return None
+
+
+def _is_allowed(leaf: Filter, rules: IndexRules) -> bool:
+    """Return whether a condition needs no feature that is off, and its attribute may be filtered by."""
+    asked = _asked(leaf)
+    is_off = isinstance(leaf, Condition) and leaf.operator == "CONTAINS"
+    return asked is not None and not is_off and is_filterable(asked[1], rules)
 
 
 def _check_features(texts: Sequence[str]) -> None:
